@@ -1,0 +1,56 @@
+# Two commands do everything: `make demo` shows the main job, `make test` sets up and runs all tests.
+
+# The first Python that is new enough and can make environments; override it with `make PYTHON=... test`.
+PYTHON ?= $(shell for candidate in python3 python3.13 python3.12 python3.11 python3.10; do \
+	$$candidate -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 10))' >/dev/null 2>&1 \
+	&& echo $$candidate && break; done)
+BIN := .venv/bin
+MAKEFLAGS += --no-print-directory
+# Nothing may be installed or run from the user's own site folder, nor be steered by a parent Python's path.
+export PYTHONNOUSERSITE := 1
+unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
+
+.PHONY: help setup demo test test-quick test-otel test-all lint format bench lock clean
+
+help: ## print this list
+	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile | expand -t 12
+
+setup: ## make .venv, or bring it up to date
+	@test -n "$(PYTHON)" || { echo "no Python >= 3.10 that has venv and ensurepip was found" >&2; exit 1; }
+	@$(PYTHON) tools/environments.py
+
+demo: setup ## the main job, end to end, on this machine alone
+	@$(BIN)/franklinwh-telemetry demo
+
+test: setup ## all tests with coverage, then again on the installed wheel and on each OpenTelemetry release
+	@$(BIN)/python tools/run_tests.py dev wheel otel
+
+test-quick: setup ## the tests in .venv alone, without coverage
+	@$(BIN)/python -m pytest
+
+test-otel: setup ## the wire, status and contract tests on each OpenTelemetry release
+	@$(BIN)/python tools/run_tests.py otel
+
+test-all: setup ## as test, and on every CPython from 3.10 to 3.13 that is here, and on the newest OpenTelemetry
+	@$(BIN)/python tools/run_tests.py dev wheel otel newest pythons
+
+lint: setup ## style, format, types, direction of imports
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: setup ## let ruff put style and format right where it can
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+bench: setup ## measure what the user's thread pays
+	@$(BIN)/python tools/bench.py
+
+lock: setup ## write requirements-dev.txt anew from requirements-dev.in, with the newest releases
+	@$(BIN)/python tools/environments.py --lock
+
+clean: ## remove what the other targets made here; the user's cache folder stays
+	rm -rf .venv build dist htmlcov .coverage .coverage.* .hypothesis .import_linter_cache
+	rm -rf .mypy_cache .pytest_cache .ruff_cache
+	find src tests tools -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,163 @@
+"""
+Giving and withdrawing consent: what `on` shows and writes, and what `off` takes back.
+"""
+
+from __future__ import annotations
+
+import datetime
+import os
+from typing import TYPE_CHECKING, Final, final
+
+from franklinwh_telemetry import event, iniedit, inifile
+from franklinwh_telemetry.consent import ROUTING_KEYS
+from franklinwh_telemetry.destination import BadDestination, choose
+from franklinwh_telemetry.lock import Lock
+from franklinwh_telemetry.spool import SENDER_LIFETIME_S, existing_spools
+from franklinwh_telemetry.statefolder import home_folder, replace
+
+if TYPE_CHECKING:
+    from franklinwh_telemetry.destination import Destination
+    from franklinwh_telemetry.recorder import Telemetry
+
+UPSTREAM_APPLICATION: Final = "franklinwh-cloud"
+UPSTREAM_WARNING: Final = (
+    "Careful: a plain `franklinwh-cli` up to 0.6.4 reads the same switch in this file and then sends its own event, "
+    "with your Python and operating system versions in it. Start it as `franklinwh-telemetry run franklinwh-cli ...`, "
+    "which keeps that event back."
+)
+LOCK_WAIT_S: Final = SENDER_LIFETIME_S + 5.0
+"""A sender ends by itself within its lifetime, so that a lock is free after this long."""
+
+
+@final
+class Plan:
+    """What `on` would write, and where; nothing is written before `carry_out`."""
+
+    def __init__(self, telemetry: Telemetry, path: str, destination: Destination, uuid_text: str) -> None:
+        self.path = path
+        self._telemetry = telemetry
+        self._destination = destination
+        self._uuid = uuid_text
+
+    def explanation(self) -> list[str]:
+        """What a person should know before saying yes, a line each."""
+        application = self._telemetry.application
+        lines = [
+            f"For each command of {application} five facts would be recorded, such as:",
+            "  command               status",
+            "  executed timestamp    2026-11-24T08:15:30.123Z",
+            "  execution latency     412 ms",
+            "  success               true",
+            f"  execution UUID        {self._uuid}  (random; it stands for this installation, not for you)",
+            f"They would go to: {self._destination.describe()}",
+            f"Policy version: {self._telemetry.policy_version}. The answer is kept in {self.path}.",
+            "See them with `franklinwh-telemetry show`; the receiver also sees the connection's address and time.",
+        ]
+        if application == UPSTREAM_APPLICATION:
+            lines.append(UPSTREAM_WARNING)
+        return lines
+
+    def carry_out(self) -> str | None:
+        """Write the consent; None, or what refused it with the lines to add by hand."""
+        section = inifile.section_name(self._telemetry.application)
+        changes = {
+            "enabled": "true",
+            "uuid": self._uuid,
+            "since": datetime.datetime.now(datetime.timezone.utc).date().isoformat(),
+            "policy": str(self._telemetry.policy_version),
+            "destination": self._destination.host,
+        }
+        return _edit(self.path, section, changes)
+
+
+def plan_on(telemetry: Telemetry) -> Plan | str:
+    """What turning *telemetry* on would mean; a one-line text where it cannot be turned on."""
+    path = _path_to_write(telemetry)
+    if path is None:
+        return "there is no home folder to keep the answer in; name a file with --config"
+    found = inifile.read(path, explicit=True)
+    if isinstance(found, inifile.IniProblem):
+        return f"{path}: {found.kind.value}{': ' if found.detail else ''}{found.detail}; mend it and try again"
+    section = found.sections.get(inifile.section_name(telemetry.application), {}) if found is not None else {}
+    routing = {key: section[key] for key in ROUTING_KEYS if key in section}
+    destination = choose(routing, literal=telemetry.literal)
+    if isinstance(destination, BadDestination):
+        return f"{path}: {destination.message}"
+    kept = event.parse_execution_uuid(section.get("uuid", ""))
+    return Plan(telemetry, path, destination, str(kept or event.draw_execution_uuid(os.urandom)))
+
+
+@final
+class Told:
+    """What was done, in lines for a person, and whether all of it could be done."""
+
+    def __init__(self, lines: list[str], *, done: bool) -> None:
+        self.lines = lines
+        self.done = done
+
+
+def turn_off(telemetry: Telemetry) -> Told:
+    """
+    Write a no wherever there is a yes, and discard what waits.
+
+    The sender's locks are taken first and held over both, so that nothing leaves after this has answered. Where an
+    ini cannot be edited nothing is changed there, and the lines to add are told.
+    """
+    section = inifile.section_name(telemetry.application)
+    root = telemetry.state_root()
+    spools = list(existing_spools(root, telemetry.application)) if isinstance(root, str) else []
+    locks = []
+    lines: list[str] = []
+    done = True
+    try:
+        for spool in spools:
+            replace(spool.path("wake"), b"")
+            lock = Lock(spool.path("lock"))
+            locks.append(lock)
+            if not lock.acquire(LOCK_WAIT_S):
+                return Told(["Nothing was changed: a sender is still at work; try again in a minute."], done=False)
+        for path in _looked_up(telemetry):
+            found = inifile.read(path, explicit=True)
+            if not isinstance(found, inifile.Ini) or "enabled" not in found.sections.get(section, {}):
+                continue
+            refused = _edit(path, section, {"enabled": "false"})
+            done = done and refused is None
+            lines.append(refused or f"Off: {path} says so.")
+        discarded = sum(spool.empty() for spool in spools) if done else 0
+    finally:
+        for lock in locks:
+            lock.release()
+    if discarded:
+        lines.append(f"{discarded} events that waited were thrown away, unsent.")
+    return Told(lines or ["Telemetry was not on; nothing was changed."], done=done)
+
+
+def _edit(path: str, section: str, changes: dict[str, str | None] | dict[str, str]) -> str | None:
+    edited = iniedit.edit(path, section, changes)
+    if isinstance(edited, iniedit.Edited):
+        return None
+    lines = "\n".join(edited.lines)
+    return f"{path} was not changed: {edited.explanation}. Put these lines into it by hand:\n{lines}"
+
+
+def _looked_up(telemetry: Telemetry) -> list[str]:
+    here = [telemetry.config] if telemetry.config else ["franklinwh.ini", os.path.join("franklinwh", "franklinwh.ini")]
+    home = home_folder(os.environ)
+    return [*(os.path.abspath(path) for path in here), *([os.path.join(home, ".franklinwh.ini")] if home else [])]
+
+
+def _path_to_write(telemetry: Telemetry) -> str | None:
+    """The file named, else the first looked up that speaks of telemetry, else the first there is, else home's."""
+    paths = _looked_up(telemetry)
+    if telemetry.config:
+        return paths[0]
+    section = inifile.section_name(telemetry.application)
+    there = [(path, inifile.read(path, explicit=True)) for path in paths]
+    for path, found in there:
+        if isinstance(found, inifile.Ini) and section in found.sections:
+            return path
+    for path, found in there:
+        if found is not None:
+            return path
+    home = home_folder(os.environ)
+    return os.path.join(home, ".franklinwh.ini") if home else None

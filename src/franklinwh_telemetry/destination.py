@@ -1,0 +1,350 @@
+"""Where events may go: an OTLP base URL, a PostHog project or the file on this machine, parsed once, then trusted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NoReturn, final
+
+from franklinwh_telemetry.consent import DenialReason, Denied
+from franklinwh_telemetry.inifile import Value
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from franklinwh_telemetry.consent import Granted
+
+DEFAULT_POSTHOG_HOST: Final = "us.i.posthog.com"
+TRACES_PATH: Final = "/v1/traces"
+MAX_KEY_LENGTH: Final = 64
+"""PostHog refuses longer project keys."""
+
+MAX_URL_LENGTH: Final = 2048
+
+_POSTHOG_HOSTS: Final = {
+    "app.posthog.com": "us.i.posthog.com",
+    "us.posthog.com": "us.i.posthog.com",
+    "eu.posthog.com": "eu.i.posthog.com",
+}
+_FILE_HOST: Final = "file"
+_PREFIX: Final = "posthog:"
+_MAX_HOST_LENGTH: Final = 253
+_MAX_LABEL_LENGTH: Final = 63
+_MAX_PORT_DIGITS: Final = 5
+_MAX_PORT: Final = 65535
+_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
+_ALPHANUMERIC: Final = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")
+_KEY_CHARACTERS: Final = _ALPHANUMERIC | frozenset("_-")
+_PATH_CHARACTERS: Final = _ALPHANUMERIC | frozenset("/-._~!$&'()*+,;=:@%")
+_YES: Final = frozenset(("1", "yes", "true", "on"))
+_NO: Final = frozenset(("0", "no", "false", "off"))
+_SEAL: Final = object()
+
+
+@final
+class BadDestination(Value):
+    """A destination that is not usable; `message` says in one line what is wrong and repeats nothing of it."""
+
+    __slots__ = ("message",)
+    message: str
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+
+
+@final
+class Destination(Value):
+    """
+    Where events go; made by `parse_destination` and `Destination.from_fields` only.
+
+    `kind` is "otlp", "posthog" or "file"; `url` the whole traces URL, PostHog's base URL, or empty for the file;
+    `allow_http` is True only where plain HTTP leaves this machine and that was allowed; `host` is what consent names.
+    """
+
+    __slots__ = ("kind", "url", "api_key", "allow_http", "host")  # noqa: RUF023 - the order of the fields
+    kind: str
+    url: str
+    api_key: str
+    allow_http: bool
+    host: str
+
+    def __init__(self, seal: object, /, *fields: object) -> None:
+        if seal is not _SEAL:
+            msg = "a Destination comes from parse_destination or Destination.from_fields only"
+            raise TypeError(msg)
+        super().__init__(*fields)
+
+    def __init_subclass__(cls) -> NoReturn:
+        msg = "Destination cannot be extended"
+        raise TypeError(msg)
+
+    def __repr__(self) -> str:
+        return f"Destination({self.describe()!r})"
+
+    def to_fields(self) -> dict[str, object]:
+        """What a manifest keeps; `from_fields` reads it back."""
+        return {"kind": self.kind, "url": self.url, "api_key": self.api_key, "allow_http": self.allow_http}
+
+    @staticmethod
+    def from_fields(fields: Mapping[str, object]) -> Destination | BadDestination:
+        """The destination that `to_fields` wrote, validated again; anything else is refused."""
+        foreign = BadDestination("the stored destination is not one that was stored by this package")
+        kind, url, api_key = fields.get("kind"), fields.get("url"), fields.get("api_key")
+        allow_http = fields.get("allow_http")
+        if not (isinstance(url, str) and isinstance(api_key, str) and isinstance(allow_http, bool)):
+            return foreign
+        parsed: Destination | BadDestination = foreign
+        if kind == "file":
+            parsed = FILE
+        elif kind == "otlp":
+            parsed = parse_destination(url, allow_http=allow_http)
+        elif kind == "posthog":
+            parsed = _parse_posthog(api_key, url, allow_http=allow_http)
+        if isinstance(parsed, BadDestination):
+            return parsed
+        return parsed if parsed.to_fields() == dict(fields) else foreign
+
+    def describe(self) -> str:
+        """The destination in words for people, the key shortened."""
+        if self.kind == "file":
+            return "a file on this machine"
+        if self.kind == "posthog":
+            return f"PostHog at {self.url}, project {self.api_key[:8]}..."
+        return f"OTLP at {self.url}"
+
+
+FILE: Final = Destination(_SEAL, "file", "", "", False, _FILE_HOST)  # noqa: FBT003 - a field
+"""The embedded default: nothing leaves the machine."""
+
+
+def parse_destination(
+    text: str,
+    *,
+    posthog_host: str | None = None,
+    allow_http: bool = False,
+) -> Destination | BadDestination:
+    """
+    An OTLP base URL (`/v1/traces` is appended), or `posthog:KEY`, or `posthog:KEY@HOST`.
+
+    *posthog_host* is the host, or its https URL, that goes with a key; PostHog's US cloud without one.
+    *allow_http* lets plain HTTP leave this machine.
+    """
+    if not text:
+        return BadDestination("it is empty; give an OTLP base URL or posthog: with a project key")
+    if text.startswith(_PREFIX):
+        key, at, host = text[len(_PREFIX) :].partition("@")
+        if at and posthog_host is not None:
+            return BadDestination("PostHog's host is given twice; give it once")
+        return _parse_posthog(key, host if at else posthog_host, allow_http=allow_http)
+    if posthog_host is not None:
+        return BadDestination("posthog_host belongs to a PostHog key, and this is a URL; take one of the two away")
+    parts = _split(text)
+    if isinstance(parts, BadDestination):
+        return parts
+    scheme, host, port, path = parts
+    insecure = _insecure(scheme, host, allow_http=allow_http)
+    if isinstance(insecure, BadDestination):
+        return insecure
+    base = path.rstrip("/").removesuffix(TRACES_PATH).rstrip("/")
+    return Destination(_SEAL, "otlp", f"{_origin(scheme, host, port)}{base}{TRACES_PATH}", "", insecure, host)
+
+
+def _parse_posthog(key: str, host: str | None, *, allow_http: bool) -> Destination | BadDestination:
+    problem = _key_problem(key)
+    if problem is not None:
+        return BadDestination(problem)
+    host = DEFAULT_POSTHOG_HOST if host is None else host
+    parts = _split(host if "://" in host else f"https://{host}")
+    if isinstance(parts, BadDestination):
+        return BadDestination(f"PostHog's host: {parts.message}")
+    scheme, name, port, path = parts
+    if path.strip("/"):
+        return BadDestination("PostHog's host: give it without a path")
+    name = _POSTHOG_HOSTS.get(name, name)
+    insecure = _insecure(scheme, name, allow_http=allow_http)
+    if isinstance(insecure, BadDestination):
+        return BadDestination(f"PostHog's host: {insecure.message}")
+    return Destination(_SEAL, "posthog", _origin(scheme, name, port), key, insecure, name)
+
+
+def _key_problem(key: str) -> str | None:
+    if not key:
+        return "the PostHog project key is empty; it begins with phc_"
+    if key.startswith("ph") and key[3:4] == "_" and key[2] != "c":
+        return "this PostHog key is a personal or secret one; the project key begins with phc_"
+    if len(key) > MAX_KEY_LENGTH:
+        return f"the PostHog project key is longer than {MAX_KEY_LENGTH} characters"
+    if not _KEY_CHARACTERS.issuperset(key):
+        return "the PostHog project key holds something other than letters, digits, _ and -"
+    return None
+
+
+def _split(text: str) -> tuple[str, str, int | None, str] | BadDestination:
+    """Scheme, host, port unless it is the scheme's own, and path; the strict part of RFC 3986 that we send to."""
+    problem = _text_problem(text)
+    if problem is not None:
+        return BadDestination(problem)
+    scheme, _, rest = text.partition("://")
+    scheme = scheme.lower()
+    authority, slash, path = rest.partition("/")
+    path = slash + path
+    if scheme not in _DEFAULT_PORTS:
+        return BadDestination("only https:// and http:// are spoken")
+    if "@" in authority:
+        return BadDestination("it holds a user name or password; take them out of the URL")
+    if authority.startswith("["):
+        host, bracket, port_text = authority[1:].partition("]")
+        if not bracket or port_text[:1] not in ("", ":"):
+            return BadDestination("the IPv6 address is not closed by ]")
+        colon, port_text = port_text[:1], port_text[1:]
+        canonical = _ipv6(host)
+    else:
+        host, colon, port_text = authority.partition(":")
+        canonical = _host(host)
+    if canonical is None:
+        return BadDestination("it has no valid host name; give one such as collector.example.com")
+    if canonical == _FILE_HOST:
+        return BadDestination("the host name `file` stands for the file on this machine; give the host in full")
+    port = int(port_text) if port_text.isdigit() and len(port_text) <= _MAX_PORT_DIGITS else 0
+    if colon and not 0 < port <= _MAX_PORT:
+        return BadDestination("the port is not a number from 1 to 65535")
+    if not _is_path(path):
+        return BadDestination("the path holds something that a URL's path cannot; give the base URL only")
+    return scheme, canonical, None if not colon or port == _DEFAULT_PORTS[scheme] else port, path
+
+
+def _text_problem(text: str) -> str | None:
+    if not text.isascii():
+        return "it holds something other than ASCII; write the host in its xn-- form"
+    if not text.isprintable() or " " in text:
+        return "it holds spaces or control characters; take them out"
+    if len(text) > MAX_URL_LENGTH:
+        return f"it is longer than {MAX_URL_LENGTH} characters"
+    if "://" not in text:
+        return "it has no scheme; write https:// in front of it"
+    if "?" in text:
+        return "it holds a query; give the base URL without the ? and what follows"
+    if "#" in text:
+        return "it holds a fragment; give the base URL without the # and what follows"
+    return None
+
+
+def _host(text: str) -> str | None:
+    host = text.lower()
+    labels = host.split(".")
+    if len(host) > _MAX_HOST_LENGTH or not all(
+        0 < len(label) <= _MAX_LABEL_LENGTH and _KEY_CHARACTERS.issuperset(label) and label.strip("-") == label
+        for label in labels
+    ):
+        return None
+    if labels[-1].isdigit() or labels[-1].startswith("0x"):  # resolvers read 127.1 and 0x7f.1 as addresses
+        import ipaddress  # noqa: PLC0415 - costs milliseconds, and most hosts have a name
+
+        try:
+            return str(ipaddress.IPv4Address(host))
+        except ValueError:
+            return None
+    return host
+
+
+def _ipv6(text: str) -> str | None:
+    import ipaddress  # noqa: PLC0415 - as above
+
+    try:
+        return None if "%" in text else str(ipaddress.IPv6Address(text))
+    except ValueError:
+        return None
+
+
+def _is_path(path: str) -> bool:
+    escapes = path.split("%")[1:]
+    return (
+        _PATH_CHARACTERS.issuperset(path)
+        and not {".", ".."}.intersection(path.split("/"))
+        and all(len(escape) > 1 and _is_hex(escape[0]) and _is_hex(escape[1]) for escape in escapes)
+    )
+
+
+def _is_hex(character: str) -> bool:
+    return character in "0123456789abcdefABCDEF"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether *host*, as `Destination.host` has it, is this machine itself."""
+    return host in ("localhost", "::1") or (host.startswith("127.") and host.rpartition(".")[2].isdigit())
+
+
+def _insecure(scheme: str, host: str, *, allow_http: bool) -> bool | BadDestination:
+    """Whether plain HTTP leaves this machine, where that was allowed."""
+    if scheme == "https" or is_loopback(host):
+        return False
+    if allow_http:
+        return True
+    return BadDestination("plain http:// leaves this machine; use https://, or allow_http = true in one's own network")
+
+
+def _origin(scheme: str, host: str, port: int | None) -> str:
+    name = f"[{host}]" if ":" in host else host
+    return f"{scheme}://{name}" if port is None else f"{scheme}://{name}:{port}"
+
+
+def route(granted: Granted, *, argument: str | None = None, literal: str | None = None) -> Destination | Denied:
+    """
+    Where the events of *granted* go: *argument*, the user's ini, the application's *literal*, the file.
+
+    A value that is not usable denies rather than giving way to the next, and so does a host that is not the one
+    consented to. `allow_http` in the user's ini holds for all of them.
+    """
+    place, parsed = _choose(granted.routing, argument, literal)
+    if isinstance(parsed, BadDestination):
+        where = place or granted.ini or granted.source
+        return Denied(DenialReason.BAD_DESTINATION, where, parsed.message)
+    consented = granted.consented_host
+    if consented is not None and consented != parsed.host:
+        named = consented if _host(consented) == consented or _ipv6(consented) == consented else "something else"
+        detail = f"agreed to: {named}; events would go to: {parsed.host}"
+        return Denied(DenialReason.DESTINATION_CHANGED, granted.ini or granted.source, detail)
+    return parsed
+
+
+def choose(
+    routing: Mapping[str, str],
+    *,
+    argument: str | None = None,
+    literal: str | None = None,
+) -> Destination | BadDestination:
+    """The destination that *argument*, an ini's *routing* keys and the application's *literal* name, in this order."""
+    place, parsed = _choose(routing, argument, literal)
+    return BadDestination(f"{place}: {parsed.message}") if place and isinstance(parsed, BadDestination) else parsed
+
+
+def _choose(
+    routing: Mapping[str, str],
+    argument: str | None,
+    literal: str | None,
+) -> tuple[str, Destination | BadDestination]:
+    """The destination, and the place in the program that named it (empty where the ini did)."""
+    said = routing.get("allow_http", "no").lower()
+    if said not in _YES and said not in _NO:
+        return "", BadDestination("`allow_http` is neither true nor false")
+    allow_http = said in _YES
+    if argument is not None:
+        return "the destination argument", parse_destination(argument, allow_http=allow_http)
+    if not routing.keys().isdisjoint(("endpoint", "api_key", "posthog_host")):
+        return "", _parse_routing(routing, allow_http=allow_http)
+    if literal is not None:
+        return "the application's own destination", parse_destination(literal, allow_http=allow_http)
+    return "", FILE
+
+
+def _parse_routing(routing: Mapping[str, str], *, allow_http: bool) -> Destination | BadDestination:
+    endpoint, key, host = routing.get("endpoint"), routing.get("api_key"), routing.get("posthog_host")
+    if endpoint is not None and key is not None:
+        return BadDestination("both `endpoint` and `api_key` are given; take one of them out")
+    if key is not None:
+        return _parse_posthog(key, host, allow_http=allow_http)
+    if endpoint is None:
+        return BadDestination("`posthog_host` stands there without an `api_key`; add the key or take it out")
+    if host is not None:
+        return BadDestination("`posthog_host` belongs to an `api_key`, and `endpoint` is given; take one of them out")
+    if endpoint.startswith(_PREFIX):
+        return BadDestination("`endpoint` is an OTLP base URL; a PostHog key goes into `api_key`")
+    return parse_destination(endpoint, allow_http=allow_http)

@@ -1,0 +1,119 @@
+"""
+The manifest: what a sender must know about the yes under which a spool was filled.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import TYPE_CHECKING, Final, final
+
+from franklinwh_telemetry.destination import BadDestination, Destination
+
+if TYPE_CHECKING:
+    from franklinwh_telemetry.consent import Granted
+    from franklinwh_telemetry.vocabulary import Vocabulary
+
+MAX_MANIFEST_BYTES: Final = 256 * 1024
+MANIFEST_VERSION: Final = 1
+
+
+@final
+class Manifest:
+    """Application, source of the consent, destination and vocabulary of one spool; it never leaves the machine."""
+
+    __slots__ = ("application", "by_argument", "commands", "destination", "explicit", "policy_version", "source")
+
+    def __init__(
+        self,
+        *,
+        application: str,
+        source: str,
+        explicit: bool,
+        policy_version: int,
+        destination: Destination,
+        by_argument: bool,
+        commands: tuple[str, ...],
+    ) -> None:
+        self.application = application
+        self.source = source
+        self.explicit = explicit
+        self.policy_version = policy_version
+        self.destination = destination
+        self.by_argument = by_argument
+        self.commands = commands
+
+    @classmethod
+    def of(
+        cls,
+        granted: Granted,
+        destination: Destination,
+        vocabulary: Vocabulary,
+        policy_version: int,
+        *,
+        by_argument: bool = False,
+    ) -> Manifest:
+        """The manifest of what is recorded under *granted*; *by_argument*: the program named the destination."""
+        return cls(
+            application=granted.application,
+            source=granted.source,
+            explicit=granted.explicit,
+            policy_version=policy_version,
+            destination=destination,
+            by_argument=by_argument,
+            commands=vocabulary.commands,
+        )
+
+    def encode(self) -> bytes:
+        """The manifest as its file holds it."""
+        fields = {
+            "application": self.application,
+            "by_argument": self.by_argument,
+            "commands": self.commands,
+            "destination": self.destination.to_fields(),
+            "explicit": self.explicit,
+            "policy_version": self.policy_version,
+            "source": self.source,
+            "v": MANIFEST_VERSION,
+        }
+        return json.dumps(fields, sort_keys=True).encode("utf-8", "surrogateescape")
+
+    def folder_name(self) -> str:
+        """A name for this yes: application, ini and destination together; a hash, used only on this machine."""
+        grant = json.dumps([self.application, self.source, self.destination.to_fields()], sort_keys=True)
+        return "spool-" + hashlib.sha256(grant.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+
+    @classmethod
+    def decode(cls, data: bytes) -> Manifest | None:
+        """Parse what `encode` wrote; None for anything else."""
+        try:
+            fields = json.loads(data.decode("utf-8", "surrogateescape"))
+        except (ValueError, RecursionError):
+            return None
+        if not isinstance(fields, dict) or fields.get("v") != MANIFEST_VERSION:
+            return None
+        application, source, explicit = fields.get("application"), fields.get("source"), fields.get("explicit")
+        policy_version, commands = fields.get("policy_version"), fields.get("commands")
+        route, by_argument = fields.get("destination"), fields.get("by_argument")
+        destination = Destination.from_fields(route) if isinstance(route, dict) else None
+        if (
+            not isinstance(application, str)
+            or not isinstance(source, str)
+            or not isinstance(explicit, bool)
+            or not isinstance(by_argument, bool)
+            or type(policy_version) is not int
+            or not isinstance(commands, list)
+            or not all(isinstance(command, str) for command in commands)
+            or destination is None
+            or isinstance(destination, BadDestination)
+        ):
+            return None
+        return cls(
+            application=application,
+            source=source,
+            explicit=explicit,
+            policy_version=policy_version,
+            destination=destination,
+            by_argument=by_argument,
+            commands=tuple(commands),
+        )

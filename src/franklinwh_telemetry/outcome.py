@@ -1,0 +1,40 @@
+"""
+How a command ended: success or failure, from its exception, its exit status or its own word.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+INTERRUPTED_STATUS: Final = 130
+"""128 + SIGINT, by which shells and programs report a Ctrl-C."""
+
+
+def exit_status(code: object) -> int:
+    """The process status that `sys.exit(code)` leads to: 0 for None, the low byte of a number, else 1."""
+    if code is None:
+        return 0
+    return code & 0xFF if isinstance(code, int) else 1
+
+
+def succeeded(error: BaseException | None, *, until_interrupted: bool = False) -> bool:
+    """
+    Whether a command that ended with *error* (None: it returned) has done its work.
+
+    A generator that its consumer closed has; so has one marked *until_interrupted* when Ctrl-C ends it.
+    """
+    if error is None or isinstance(error, GeneratorExit):
+        return True
+    if isinstance(error, SystemExit):
+        return status_succeeded(exit_status(error.code), until_interrupted=until_interrupted)
+    return until_interrupted and isinstance(error, KeyboardInterrupt)
+
+
+def status_succeeded(status: int, *, until_interrupted: bool = False) -> bool:
+    """Whether a process status means success."""
+    return status == 0 or (until_interrupted and status == INTERRUPTED_STATUS)
+
+
+def result_succeeded(result: object) -> bool:
+    """Whether what `main` returned means success: a whole number other than 0 does not, as in `sys.exit(main())`."""
+    return not isinstance(result, int) or exit_status(result) == 0

@@ -1,0 +1,144 @@
+"""
+Running an installed console script, unmodified and in this process, as one recorded command.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+import sys
+from typing import TYPE_CHECKING, Final, NoReturn, final
+
+from franklinwh_telemetry.guard import guard
+from franklinwh_telemetry.integrations import franklinwh_cloud as hooks
+from franklinwh_telemetry.recorder import Telemetry
+from franklinwh_telemetry.scope import current_run
+from franklinwh_telemetry.vocabularies import franklinwh_cloud
+from franklinwh_telemetry.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from types import TracebackType
+
+_PACKAGE_FOLDER: Final = os.path.dirname(os.path.abspath(__file__))
+
+
+@final
+class Program:
+    """A console script with what it takes to record it; calling it runs it and never returns."""
+
+    def __init__(self, name: str, main: Callable[[], object], arguments: Sequence[str], telemetry: Telemetry) -> None:
+        self._name = name
+        self._main = main
+        self._arguments = tuple(arguments)
+        self._telemetry = telemetry
+
+    def __call__(self) -> NoReturn:
+        """Run the program as its own script would: same arguments, output, exit status and traceback."""
+        sys.argv = [self._name, *self._arguments]
+        try:
+            result = self._telemetry.run(self._hooked, self._arguments)
+        except BaseException:
+            _hide_our_frames()
+            raise
+        sys.exit(result)  # type: ignore[arg-type]
+
+    def _hooked(self) -> object:
+        if self._name != hooks.CONSOLE_SCRIPT:
+            return self._main()
+        run = current_run()
+        with hooks.Hooks(run.failed if run is not None else lambda: None):
+            return self._main()
+
+
+def find_program(
+    name: str,
+    arguments: Sequence[str],
+    *,
+    vocabulary: str | None = None,
+    application: str | None = None,
+) -> Program | str:
+    """
+    The installed console script *name*, ready to run; a one-line text where it cannot be run.
+
+    Its vocabulary is the one given as `module:object`, or our own for `franklinwh-cli`.
+    """
+    known = name == hooks.CONSOLE_SCRIPT
+    if vocabulary is None and not known:
+        return (
+            f"{name} has no vocabulary here, so that nothing of it could be recorded; "
+            "name one with --vocabulary module:object"
+        )
+    words = franklinwh_cloud.vocabulary() if vocabulary is None else load_vocabulary(vocabulary)
+    if isinstance(words, str):
+        return words
+    main = _load_console_script(name)
+    if isinstance(main, str):
+        return main
+    called = application or (franklinwh_cloud.APPLICATION if known else name)
+    config = words.option_value(tuple(arguments), hooks.CONFIG_OPTION) if known else None
+    try:
+        telemetry = Telemetry(called, words, config=config)
+    except ValueError as error:
+        return str(error)
+    return Program(name, main, arguments, telemetry)
+
+
+def load_vocabulary(spec: str) -> Vocabulary | str:
+    """The vocabulary at `module:object` (a `Vocabulary`, or a callable that makes one), or what is wrong with it."""
+    module_name, _colon, attribute = spec.partition(":")
+    if not module_name or not attribute:
+        return f"--vocabulary takes module:object, such as myapp.telemetry:VOCABULARY, not {spec!r}"
+    here = os.getcwd()
+    added = here not in sys.path
+    if added:
+        sys.path.insert(0, here)
+    try:
+        found = getattr(importlib.import_module(module_name), attribute)
+        vocabulary = found() if callable(found) else found
+    except Exception as error:  # noqa: BLE001 - a module of the user's may raise anything
+        return f"the vocabulary {spec} cannot be loaded: {type(error).__name__}: {error}"
+    finally:
+        if added:
+            with contextlib.suppress(ValueError):
+                sys.path.remove(here)
+    return vocabulary if isinstance(vocabulary, Vocabulary) else f"{spec} is no Vocabulary but {type(found).__name__}"
+
+
+def _load_console_script(name: str) -> Callable[[], object] | str:
+    from importlib.metadata import entry_points  # noqa: PLC0415 - slow, and only needed here
+
+    scripts = {script.value: script for script in entry_points(group="console_scripts", name=name)}
+    if not scripts:
+        return f"no installed program is called {name}; install it into the environment of {sys.executable}"
+    script = next(iter(scripts.values()))
+    try:
+        loaded = script.load()
+    except Exception as error:  # noqa: BLE001 - the program's own import may raise anything
+        return f"{name} cannot be loaded: {type(error).__name__}: {error}"
+    return loaded if callable(loaded) else f"{name} points at {script.value}, which cannot be called"
+
+
+def _hide_our_frames() -> None:
+    """Let the hook that shows an uncaught exception see the program's frames only."""
+    with guard:
+        shown_by = sys.excepthook
+
+        def excepthook(
+            kind: type[BaseException],
+            error: BaseException,
+            traceback: TracebackType | None,
+        ) -> None:
+            frame = traceback
+            while frame is not None and not _is_programs(frame):
+                frame = frame.tb_next
+            kept = frame if frame is not None else traceback
+            shown_by(kind, error.with_traceback(kept), kept)
+
+        sys.excepthook = excepthook
+
+
+def _is_programs(frame: TracebackType) -> bool:
+    file = os.path.abspath(frame.tb_frame.f_code.co_filename)
+    return not file.startswith(_PACKAGE_FOLDER + os.sep) and frame.tb_frame.f_globals.get("__name__") != "__main__"

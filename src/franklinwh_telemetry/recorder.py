@@ -1,0 +1,302 @@
+"""
+`Telemetry`: the five facts of an application's commands, written down on the user's path.
+
+Stdlib only, no socket, no thread; what goes wrong here ends in `guard` and is never seen by the program.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Final
+
+from franklinwh_telemetry import event
+from franklinwh_telemetry.consent import Denied, DenialReason, host_consent, parse_application, read_consent
+from franklinwh_telemetry.destination import route
+from franklinwh_telemetry.guard import guard, note_refusal, remember_state_folder
+from franklinwh_telemetry.launch import launch
+from franklinwh_telemetry.manifest import Manifest
+from franklinwh_telemetry.outcome import result_succeeded
+from franklinwh_telemetry.scope import CommandScope
+from franklinwh_telemetry.spool import Spool, assigned_uuid, existing_spools, open_spool
+from franklinwh_telemetry.statefolder import FolderRefusal, state_root
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from uuid import UUID
+
+    from franklinwh_telemetry.consent import Granted
+    from franklinwh_telemetry.destination import Destination
+    from franklinwh_telemetry.scope import Run
+    from franklinwh_telemetry.status import Status
+    from franklinwh_telemetry.vocabulary import Command, Vocabulary
+
+    HostConsent = Callable[[], "bool | UUID"]
+
+MAX_QUEUED: Final = 1_000
+"""What an event loop may record between two `flush()` calls; beyond it the oldest are dropped, counted."""
+
+
+class Permission:
+    """A yes, checked a moment ago, with the destination and the manifest that belong to it."""
+
+    __slots__ = ("destination", "granted", "manifest")
+
+    def __init__(self, granted: Granted, destination: Destination, manifest: Manifest) -> None:
+        self.granted = granted
+        self.destination = destination
+        self.manifest = manifest
+
+
+class Telemetry:
+    """
+    Opt-in telemetry of one application: which of its commands ran, when, for how long, and whether they succeeded.
+
+    *application* is a literal of the program's code (`[a-z0-9._-]`, at most 64 characters; ValueError otherwise).
+    *destination* is its own literal: the URL of an OTLP base, or `posthog:phc_...`; the user's ini comes before it,
+    and without either the events stay in a file of this machine. *policy_version* is the version of the policy that a
+    user must have agreed to. *config* names an ini, as the program's own `--config` does. *consent* is for hosts that
+    keep the switch themselves: a callable that answers True, or the user's random UUID; anything else is a no.
+    *state_directory* replaces the platform's state folder.
+
+    No method raises an error of ours, prints, or waits for a network.
+    """
+
+    def __init__(
+        self,
+        application: str,
+        vocabulary: Vocabulary,
+        *,
+        destination: str | None = None,
+        policy_version: int = 1,
+        config: str | None = None,
+        consent: HostConsent | None = None,
+        state_directory: str | None = None,
+    ) -> None:
+        if parse_application(application) is None:
+            message = f"application must match [a-z0-9][a-z0-9._-]{{0,63}}, got {application!r}"
+            raise ValueError(message)
+        self.application = application
+        self.vocabulary = vocabulary
+        self.config = config
+        self.policy_version = policy_version
+        self.literal = destination
+        self._consent = consent
+        self._state_directory = state_directory
+        self._queue: deque[tuple[str, event.Record]] = deque(maxlen=MAX_QUEUED)
+        self._flushed_at_exit = False
+
+    def command(self, name: str | None = None, *, until_interrupted: bool = False) -> CommandScope:
+        """
+        A decorator, and a context manager, that records one run of the command *name*.
+
+        Functions, coroutine functions, generators, async generators and methods stay what they are. Without a
+        *name* a decorated function's own name is looked up in the vocabulary. What the vocabulary does not list is
+        recorded as `other`. Inside, `.failed()` says that the command failed although nothing was raised;
+        *until_interrupted* makes ending it by Ctrl-C a success.
+        """
+        return CommandScope(self, name, until_interrupted=until_interrupted)
+
+    def run(self, main: Callable[[], object], argv: Sequence[str] | None = None) -> object:
+        """
+        Run a whole program: *main* is called, its command is read from *argv* (default: `sys.argv[1:]`).
+
+        Returns what *main* returns and raises what it raises. Failure is an exception, an exit status other than 0
+        or a whole number other than 0 returned. `--help`, `--version` and shell completion record nothing.
+        """
+        line = tuple(sys.argv[1:] if argv is None else argv)
+        command = None
+        with guard:
+            if not is_completion(os.environ) and not self.vocabulary.is_informational(line):
+                command = self.vocabulary.parse(line)
+        if command is None:
+            return main()
+        scope = CommandScope(self, command.text, until_interrupted=self.vocabulary.is_until_interrupted(command))
+        with scope as run:
+            result = main()
+            if not result_succeeded(result):
+                run.failed()
+        return result
+
+    def finish(self, run: Run, *, success: bool) -> None:
+        """Record a command that has just ended; called by its scope, in the process that began it."""
+        with guard:
+            latency_ms = (time.monotonic_ns() - run.started_ns) // 1_000_000
+            self.record(run.command, executed_at_ms=run.executed_at_ms, latency_ms=latency_ms, success=success)
+
+    def record(
+        self,
+        command: Command,
+        *,
+        executed_at_ms: int,
+        latency_ms: int,
+        success: bool,
+        permission: Permission | None = None,
+    ) -> bool:
+        """
+        Write one event down, if there is consent, and start a sender; False when nothing was recorded.
+
+        In a running event loop the event goes to a queue in memory instead, which `flush()` writes.
+        """
+        allowed = permission or self.permission()
+        if isinstance(allowed, Denied):
+            return False
+        execution_uuid = self._execution_uuid(allowed.granted)
+        if execution_uuid is None:
+            return False
+        made = event.make_record(
+            event.CommandEvent(
+                command=command,
+                executed_at_ms=event.clamp_executed_at_ms(executed_at_ms),
+                execution_latency_ms=event.clamp_latency_ms(latency_ms),
+                success=success,
+                execution_uuid=execution_uuid,
+            ),
+            os.urandom,
+        )
+        if in_event_loop():
+            self._enqueue(allowed, made)
+            return True
+        return self._write(allowed, [made])
+
+    def flush(self) -> None:
+        """
+        Write what event loops have recorded to the spool and start a sender; call it off the loop.
+
+        Consent is asked again: what was recorded under a yes that has gone since is thrown away.
+        """
+        with guard:
+            records: dict[str, list[event.Record]] = {}
+            while self._queue:
+                folder_name, record = self._queue.popleft()
+                records.setdefault(folder_name, []).append(record)
+            allowed = self.permission() if records else None
+            if isinstance(allowed, Permission):
+                self._write(allowed, records.get(allowed.manifest.folder_name(), []))
+
+    def discard(self) -> None:
+        """
+        Throw away, unsent, all that waits of this application, and withdraw the consent a host has given itself.
+
+        For a host whose switch was just turned off. A sender under way stops before its next request.
+        """
+        with guard:
+            self._queue.clear()
+            self.discard_from(None)
+
+    def discard_from(self, source: str | None) -> None:
+        """Throw away what was recorded under the yes of one *source* (an ini's real path, or `host`); None for all."""
+        root = self.state_root()
+        if not isinstance(root, str) or not os.path.isdir(os.path.join(root, self.application)):
+            return
+        for spool in existing_spools(root, self.application):
+            manifest = spool.manifest()
+            if source is None or manifest is None or manifest.source == source:
+                spool.empty()
+
+    def status(self) -> Status:
+        """What is decided and by which rule, what waits, and what has gone wrong; see `status.Status`."""
+        from franklinwh_telemetry.status import read_status  # noqa: PLC0415 - not on the user's path
+
+        return read_status(self)
+
+    def permission(self, *, argument: str | None = None) -> Permission | Denied:
+        """The yes that holds at this moment, with where its events go; a no says which rule decided."""
+        granted = self._ask()
+        if isinstance(granted, Denied):
+            if granted.reason is DenialReason.DISABLED:
+                self._queue.clear()
+                self.discard_from(os.path.realpath(granted.where))
+            return granted
+        return self._routed(granted, argument)
+
+    def host_permission(
+        self,
+        answer: object,
+        execution_uuid: UUID | None,
+        *,
+        argument: str | None = None,
+    ) -> Permission | Denied:
+        """The same where the host asked the user itself and passes the answer on; only True is a yes."""
+        granted = host_consent(
+            self.application,
+            answer,
+            execution_uuid,
+            policy_version=self.policy_version,
+            config=self.config,
+        )
+        if isinstance(granted, Denied):
+            return granted
+        return self._routed(granted, argument)
+
+    def _routed(self, granted: Granted, argument: str | None) -> Permission | Denied:
+        destination = route(granted, argument=argument, literal=self.literal)
+        if isinstance(destination, Denied):
+            return destination
+        by_argument = argument is not None
+        manifest = Manifest.of(granted, destination, self.vocabulary, self.policy_version, by_argument=by_argument)
+        return Permission(granted, destination, manifest)
+
+    def state_root(self) -> str | FolderRefusal:
+        """The folder of all state; nothing is made."""
+        environ = {"STATE_DIRECTORY": self._state_directory} if self._state_directory else os.environ
+        return state_root(environ)
+
+    def _ask(self) -> Granted | Denied:
+        if self._consent is None:
+            return read_consent(self.application, policy_version=self.policy_version, config=self.config)
+        answer = self._consent()
+        given_uuid = None if isinstance(answer, bool) else event.parse_execution_uuid(str(answer))
+        return host_consent(
+            self.application,
+            answer is True or given_uuid is not None,
+            given_uuid,
+            policy_version=self.policy_version,
+            config=self.config,
+        )
+
+    def _execution_uuid(self, granted: Granted) -> UUID | None:
+        if granted.execution_uuid is not None:
+            return granted.execution_uuid
+        root = self.state_root()
+        assigned = assigned_uuid(root, granted) if isinstance(root, str) else root
+        if isinstance(assigned, FolderRefusal):
+            note_refusal(f"no state folder: {assigned.value}")
+            return None
+        return assigned
+
+    def _write(self, allowed: Permission, records: list[event.Record]) -> bool:
+        root = self.state_root()
+        spool = open_spool(root, allowed.manifest, allowed.granted) if isinstance(root, str) else root
+        if not isinstance(spool, Spool):
+            note_refusal(f"no state folder: {spool.value}")
+            return False
+        if not records:
+            return False
+        remember_state_folder(os.path.dirname(spool.folder))
+        now_s = time.time()
+        for record in records:
+            spool.append(record, int(now_s * 1000))
+        launch(spool, now_s)
+        return True
+
+    def _enqueue(self, allowed: Permission, record: event.Record) -> None:
+        if not self._flushed_at_exit:
+            self._flushed_at_exit = True
+            import atexit  # noqa: PLC0415 - a program that never records in a loop needs no exit hook
+
+            atexit.register(self.flush)
+        self._queue.append((allowed.manifest.folder_name(), record))
+
+
+def in_event_loop() -> bool:
+    """Whether an asyncio event loop runs in this thread, without importing asyncio."""
+    asyncio = sys.modules.get("asyncio")
+    return asyncio is not None and asyncio._get_running_loop() is not None  # noqa: SLF001 - documented, public by use
+
+
+def is_completion(environ: Mapping[str, str]) -> bool:
+    """Whether a shell runs the program only for its completions (argcomplete, click, typer)."""
+    return any(name.startswith("_") and name.endswith(("_ARGCOMPLETE", "_COMPLETE")) for name in environ)

@@ -1,0 +1,69 @@
+"""A request as a person reads it: every header, and the body decoded, its key shortened."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final
+
+_KEY_NAMES: Final = ("api_key", "token")
+_SHOWN_OF_A_KEY: Final = 8
+
+
+def readable(request: bytes) -> list[str]:
+    """
+    The lines of one request: head and body of an HTTP request, or one line of the embedded file.
+
+    A body that is neither JSON nor OTLP is shown by its length alone.
+    """
+    head, separator, body = request.partition(b"\r\n\r\n")
+    if not separator:
+        return _json_lines(request)
+    lines = head.decode("latin-1").split("\r\n")
+    if b"application/x-protobuf" in head.lower():
+        return [*lines, "", *_json_lines(json.dumps(_decode_otlp(body)).encode())]
+    return [*lines, "", *_json_lines(body)]
+
+
+def _json_lines(body: bytes) -> list[str]:
+    try:
+        decoded = json.loads(body)
+    except ValueError:
+        return [f"({len(body)} bytes)"]
+    return json.dumps(_shorten(decoded), indent=2, ensure_ascii=False).split("\n")
+
+
+def _shorten(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_shorten(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    return {
+        name: f"{item[:_SHOWN_OF_A_KEY]}..." if name in _KEY_NAMES and isinstance(item, str) else _shorten(item)
+        for name, item in value.items()
+    }
+
+
+def _decode_otlp(body: bytes) -> Any:
+    """The message in OTLP's own JSON form: ids in hex, which protobuf's general form would give in base64."""
+    from google.protobuf.json_format import MessageToDict  # noqa: PLC0415 - only to show
+    from google.protobuf.message import DecodeError  # noqa: PLC0415
+    from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest  # noqa: PLC0415
+
+    try:
+        message = ExportTraceServiceRequest.FromString(body)
+    except DecodeError:
+        return {"unreadable": f"{len(body)} bytes"}
+    return _with_hex_ids(MessageToDict(message, use_integers_for_enums=True))
+
+
+def _with_hex_ids(value: Any) -> Any:
+    import base64  # noqa: PLC0415
+
+    if isinstance(value, list):
+        return [_with_hex_ids(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    return {
+        name: base64.b64decode(item).hex() if name in ("traceId", "spanId") else _with_hex_ids(item)
+        for name, item in value.items()
+    }

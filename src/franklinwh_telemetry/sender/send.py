@@ -1,0 +1,318 @@
+"""
+One run of a sender: lock, consent again, claim, deliver, acknowledge, and a last look before it ends.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from enum import IntEnum
+from typing import TYPE_CHECKING, Final
+
+from franklinwh_telemetry import event
+from franklinwh_telemetry.consent import HOST, Denied, DenialReason, host_consent, read_consent
+from franklinwh_telemetry.destination import route
+from franklinwh_telemetry.inifile import IniProblem, ProblemKind
+from franklinwh_telemetry.inifile import read as read_ini
+from franklinwh_telemetry.launch import mark_alive
+from franklinwh_telemetry.lock import Lock
+from franklinwh_telemetry.spool import MAX_RECORDS, Spool, existing_spools
+from franklinwh_telemetry.statefolder import remove_quietly, replace
+from franklinwh_telemetry.status import Trouble, read_trouble
+from franklinwh_telemetry.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from franklinwh_telemetry.consent import Granted
+    from franklinwh_telemetry.manifest import Manifest
+    from franklinwh_telemetry.sender.acknowledge import Trouble as DeliveryTrouble
+    from franklinwh_telemetry.sender.delivery import Delivery
+
+GRACE_S: Final = 2.0
+"""How long a new sender waits for what follows, so that a burst of commands costs one sender."""
+
+FIRST_PAUSE_S: Final = 60.0
+LONGEST_PAUSE_S: Final = 6 * 60 * 60.0
+LONGEST_ASKED_PAUSE_S: Final = 24 * 60 * 60.0
+"""A destination may ask for a longer pause by `Retry-After`, up to a day."""
+
+_POLL_S: Final = 0.1
+_LEFTOVER_MS: Final = 60 * 60 * 1000
+
+
+class Ending(IntEnum):
+    """How a run ended; also the exit status of a sender."""
+
+    DONE = 0
+    KEPT = 1
+    UNUSABLE = 2
+    ANOTHER_SENDER = 3
+
+
+def drain(folder: str, *, grace_s: float = GRACE_S) -> Ending:
+    """Send what the spool at *folder* holds, if its yes still stands."""
+    spool = Spool(folder)
+    lock = Lock(spool.path("lock"))
+    if not lock.acquire():
+        return Ending.ANOTHER_SENDER
+    try:
+        mark_alive(spool)
+        wait_for_more(spool, grace_s)
+        ending = _drain_locked(spool)
+        _tidy_siblings(spool)
+    finally:
+        remove_quietly(spool.path("alive"))
+        lock.release()
+    spool.tally.add("senders_completed")
+    return ending
+
+
+def wait_for_more(spool: Spool, grace_s: float) -> None:
+    """Wait for the burst to end, importing nothing; a `wake` file ends the wait."""
+    deadline_s = time.monotonic() + grace_s
+    while time.monotonic() < deadline_s and not os.path.exists(spool.path("wake")):
+        time.sleep(_POLL_S)
+    remove_quietly(spool.path("wake"))
+
+
+def _drain_locked(spool: Spool) -> Ending:
+    """
+    Rounds until nothing waits.
+
+    The mark of life goes before the last look: a host appends first and looks at the mark second, so that either
+    it starts a new sender or this one sees the record.
+    """
+    rounds = _Rounds(spool)
+    try:
+        while True:
+            ending = rounds.run()
+            remove_quietly(spool.path("alive"))
+            if ending is not Ending.DONE or not os.listdir(spool.path("new")):
+                return ending
+            mark_alive(spool)
+    finally:
+        rounds.close()
+
+
+class _Rounds:
+    """The rounds of one sender; they share one OpenTelemetry provider, which is made when the first needs it."""
+
+    def __init__(self, spool: Spool) -> None:
+        self._spool = spool
+        self._outcome = _Outcome(spool)
+        self._delivery: Delivery | None = None
+
+    def run(self) -> Ending:
+        spool = self._spool
+        manifest = spool.manifest()
+        if manifest is None:
+            spool.empty()
+            return Ending.DONE
+        denied = consent_again(manifest)
+        if isinstance(denied, Denied):
+            return self._refuse(denied)
+        records = _claim(spool, Vocabulary(manifest.commands), int(time.time() * 1000))
+        if not records:
+            remove_quietly(spool.path("backoff"))
+            return Ending.DONE
+        return self._deliver(manifest, records)
+
+    def close(self) -> None:
+        """Shut the provider down, if there is one."""
+        if self._delivery is not None:
+            self._delivery.close()
+
+    def _refuse(self, denied: Denied) -> Ending:
+        if denied.is_withdrawal:
+            self._spool.empty()
+            remove_quietly(self._spool.path("backoff"))
+            return Ending.DONE
+        leave_trouble(self._spool, "consent", denied.explanation, None)
+        return Ending.KEPT
+
+    def _deliver(self, manifest: Manifest, records: dict[int, tuple[str, event.Record]]) -> Ending:
+        spool, outcome = self._spool, self._outcome
+        before = read_trouble(spool)
+        failures = before.failures if before is not None else 0
+        # Written before the attempt, so that one which never ends pauses the next just the same.
+        unanswered = f"the sender was ended before {manifest.destination.host} answered"
+        leave_trouble(spool, "temporary", unanswered, None, failures=failures)
+        outcome.expect({span_id: name for span_id, (name, _record) in records.items()})
+        try:
+            self._open(manifest).deliver([record for _name, record in records.values()])
+        finally:
+            _put_back(spool)
+        if outcome.trouble is None:
+            remove_quietly(spool.path("backoff"))
+            return Ending.DONE
+        if outcome.trouble.kind == "withdrawn":
+            return self.run()
+        leave_trouble(
+            spool,
+            outcome.trouble.kind,
+            outcome.trouble.message,
+            outcome.trouble.retry_after_s,
+            failures=failures,
+        )
+        return Ending.KEPT
+
+    def _open(self, manifest: Manifest) -> Delivery:
+        if self._delivery is None:
+            from franklinwh_telemetry.sender.delivery import Delivery  # noqa: PLC0415 - imports OpenTelemetry
+
+            self._delivery = Delivery(
+                application=manifest.application,
+                destination=manifest.destination,
+                folder=self._spool.folder,
+                may_send=lambda: _still_granted(self._spool),
+                outcome=self._outcome,
+            )
+        return self._delivery
+
+
+class _Outcome:
+    """What the destination said of each record, written down at once."""
+
+    def __init__(self, spool: Spool) -> None:
+        self._spool = spool
+        self._names: dict[int, str] = {}
+        self.trouble: DeliveryTrouble | None = None
+
+    def expect(self, names: dict[int, str]) -> None:
+        """Begin a round: the file of each record, by its span id."""
+        self._names = names
+        self.trouble = None
+
+    def accepted(self, records: Sequence[event.Record]) -> None:
+        """These have arrived: they leave the spool."""
+        for record in records:
+            self._remove(record)
+        self._spool.tally.add("delivered", len(records))
+
+    def refused(self, record: event.Record, why: str) -> None:
+        """This one will never be taken: it leaves the spool, counted."""
+        self._remove(record)
+        self._spool.tally.add("refused_" + "".join(letter if letter.isalnum() else "_" for letter in why.lower())[:60])
+
+    def kept(self, trouble: DeliveryTrouble) -> None:
+        """The rest stays, for the reason given."""
+        self.trouble = trouble
+
+    def _remove(self, record: event.Record) -> None:
+        remove_quietly(self._spool.path(f"claimed/{self._names[record.span_id]}"))
+
+
+def consent_again(manifest: Manifest) -> Granted | Denied:
+    """The yes under which a spool was filled, as it stands now: same source, same destination."""
+    if manifest.source == HOST:
+        granted = host_consent(manifest.application, True, None, policy_version=manifest.policy_version)  # noqa: FBT003
+    else:
+        granted = _ini_consent_again(manifest)
+    if isinstance(granted, Denied):
+        return granted
+    if granted.consented_host is not None and granted.consented_host != manifest.destination.host:
+        return Denied(DenialReason.DESTINATION_CHANGED, manifest.source)
+    return granted
+
+
+def _ini_consent_again(manifest: Manifest) -> Granted | Denied:
+    found = read_ini(manifest.source, explicit=manifest.explicit)
+    if found is None:
+        return Denied(DenialReason.NO_INI, manifest.source)
+    if isinstance(found, IniProblem) and found.kind is ProblemKind.FOREIGN_OWNER:
+        return Denied(DenialReason.FOREIGN_OWNER, manifest.source)
+    granted = read_consent(manifest.application, policy_version=manifest.policy_version, config=manifest.source)
+    if isinstance(granted, Denied):
+        return granted
+    if granted.source != manifest.source:
+        return Denied(DenialReason.NO_SECTION, manifest.source)
+    if not manifest.by_argument and not granted.routing.keys().isdisjoint(("endpoint", "api_key")):
+        destination = route(granted)
+        if isinstance(destination, Denied):
+            return destination
+        if destination != manifest.destination:
+            # The user has sent new events elsewhere; what was recorded for the old place may not follow.
+            return Denied(DenialReason.DISABLED, manifest.source, "its destination is another one now")
+    return granted
+
+
+def _still_granted(spool: Spool) -> bool:
+    manifest = spool.manifest()
+    return manifest is not None and not isinstance(consent_again(manifest), Denied)
+
+
+def leave_trouble(spool: Spool, kind: str, message: str, retry_after_s: float | None, *, failures: int = 0) -> None:
+    """Keep the reason, and pause the next launch: exponential, with jitter, at least what the destination asked."""
+    pause_s = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** min(failures, 20)) * random.uniform(0.5, 1.0)  # noqa: S311
+    pause_s = max(pause_s, min(retry_after_s or 0.0, LONGEST_ASKED_PAUSE_S))
+    until_s = time.time() + pause_s
+    path = spool.path("backoff")
+    replace(path, Trouble(kind, message, failures + 1, int(until_s * 1000)).encode())
+    os.utime(path, (until_s, until_s))
+
+
+def _claim(spool: Spool, vocabulary: Vocabulary, now_ms: int) -> dict[int, tuple[str, event.Record]]:
+    """
+    Take over what waits, what a killed sender had claimed too: by span id, its file and the record, oldest first.
+
+    What does not parse is discarded and counted, and never blocks the rest.
+    """
+    spool.make_room(now_ms, room=0)
+    _sweep_leftovers(spool, now_ms)
+    for name in os.listdir(spool.path("new")):
+        os.replace(spool.path(f"new/{name}"), spool.path(f"claimed/{name}"))
+    records: dict[int, tuple[str, event.Record]] = {}
+    for name in sorted(os.listdir(spool.path("claimed")), reverse=True):
+        data = spool.read(name)
+        parsed = event.RecordRefusal.NOT_JSON if data is None else event.decode(data, vocabulary)
+        if isinstance(parsed, event.RecordRefusal):
+            spool.tally.add(f"refused_record_{parsed.name.lower()}")
+        elif len(records) >= MAX_RECORDS:
+            spool.tally.add("dropped_spool_full")
+        elif parsed.span_id not in records:
+            records[parsed.span_id] = (name, parsed)
+            continue
+        remove_quietly(spool.path(f"claimed/{name}"))
+    return dict(reversed(records.items()))
+
+
+def _put_back(spool: Spool) -> None:
+    for name in os.listdir(spool.path("claimed")):
+        os.replace(spool.path(f"claimed/{name}"), spool.path(f"new/{name}"))
+
+
+def _sweep_leftovers(spool: Spool, now_ms: int) -> None:
+    """What a killed host has half written is older than an hour by its name, or has no name of ours."""
+    youngest = f"{max(0, now_ms - _LEFTOVER_MS):015d}"
+    for name in os.listdir(spool.path("tmp")):
+        if name < youngest or not name[:15].isdigit():
+            remove_quietly(spool.path(f"tmp/{name}"))
+
+
+def _tidy_siblings(spool: Spool) -> None:
+    """Let records expire in spools that nobody fills any more, such as that of an earlier destination."""
+    folder = os.path.dirname(spool.folder)
+    for sibling in existing_spools(os.path.dirname(folder), os.path.basename(folder)):
+        if sibling.folder == spool.folder:
+            continue
+        lock = Lock(sibling.path("lock"))
+        try:
+            if lock.acquire():
+                _put_back(sibling)
+                sibling.make_room(int(time.time() * 1000), room=0)
+        except OSError:
+            continue
+        finally:
+            lock.release()
+
+
+def pending_records(spool: Spool) -> list[event.Record]:
+    """What a run started now would send; nothing is claimed."""
+    manifest = spool.manifest()
+    if manifest is None or isinstance(consent_again(manifest), Denied):
+        return []
+    vocabulary = Vocabulary(manifest.commands)
+    parsed = [event.decode(spool.read(name) or b"", vocabulary) for name in spool.names()]
+    return [record for record in parsed if isinstance(record, event.Record)]

@@ -1,0 +1,212 @@
+"""
+The spool: one small file an event, in a folder that belongs to exactly one yes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from typing import TYPE_CHECKING, Final, final
+
+from franklinwh_telemetry import event
+from franklinwh_telemetry.consent import Granted
+from franklinwh_telemetry.manifest import MAX_MANIFEST_BYTES, Manifest
+from franklinwh_telemetry.statefolder import (
+    FolderRefusal,
+    make_folder,
+    read_small,
+    remove_quietly,
+    replace,
+    write_new,
+    write_once,
+)
+from franklinwh_telemetry.tally import Tally
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from uuid import UUID
+
+MAX_RECORDS: Final = 1_000
+MAX_AGE_MS: Final = 30 * 24 * 60 * 60 * 1000
+"""Thirty days; older records are dropped, unsent."""
+
+SENDER_LIFETIME_S: Final = 30.0
+"""A sender ends by itself after this long, whatever happens; its mark of life is believed a little longer."""
+
+_MARK_BELIEVED_S: Final = SENDER_LIFETIME_S + 5.0
+_BACKOFF_BELIEVED_S: Final = 2 * 24 * 60 * 60.0
+
+
+@final
+class Spool:
+    """
+    The records of one yes, and the marks by which hosts and senders see each other.
+
+    Whoever appends needs a `Granted` (`open_spool`); a sender opens a folder that is there (`existing_spool`).
+    """
+
+    __slots__ = ("folder", "tally")
+
+    def __init__(self, folder: str) -> None:
+        self.folder = folder
+        self.tally = Tally(folder)
+
+    def path(self, name: str) -> str:
+        """The path of a file or folder of this spool."""
+        return os.path.join(self.folder, name)
+
+    def append(self, record: event.Record, now_ms: int) -> None:
+        """
+        Keep *record*: made in `tmp`, renamed into `new`, so that a reader never sees half of it.
+
+        Beyond `MAX_RECORDS` the oldest go, as do those older than `MAX_AGE_MS`; both are counted.
+        No fsync: a power loss may cost the last records.
+        """
+        self.make_room(now_ms)
+        name = f"{max(0, now_ms):015d}-{record.span_id:016x}"
+        temporary = self.path(f"tmp/{name}")
+        write_new(temporary, event.encode(record))
+        try:
+            os.rename(temporary, self.path(f"new/{name}"))
+        except OSError:
+            remove_quietly(temporary)
+            raise
+
+    def make_room(self, now_ms: int, room: int = 1) -> None:
+        """Drop the oldest records until *room* more fit."""
+        names = os.listdir(self.path("new"))
+        surplus = len(names) + room - MAX_RECORDS
+        oldest_allowed = f"{max(0, now_ms - MAX_AGE_MS):015d}"
+        if surplus <= 0 and (not names or min(names) >= oldest_allowed):
+            return
+        names.sort()
+        for index, name in enumerate(names):
+            expired = name < oldest_allowed
+            if not expired and index >= surplus:
+                break
+            remove_quietly(self.path(f"new/{name}"))
+            self.tally.add("dropped_too_old" if expired else "dropped_spool_full")
+
+    def names(self) -> list[str]:
+        """The names of the records that wait, oldest first."""
+        return sorted(_listing(self.path("claimed")) + _listing(self.path("new")))
+
+    def read(self, name: str) -> bytes | None:
+        """The bytes of a record that waits, claimed or new."""
+        for place in ("claimed", "new"):
+            data = read_small(self.path(f"{place}/{name}"), event.MAX_RECORD_BYTES)
+            if data is not None:
+                return data
+        return None
+
+    def manifest(self) -> Manifest | None:
+        """The manifest, or None when it is missing or not ours to read: then nothing may be sent."""
+        data = read_small(self.path("manifest.json"), MAX_MANIFEST_BYTES)
+        return None if data is None else Manifest.decode(data)
+
+    def empty(self) -> int:
+        """Throw away every record, unsent, and say how many; the grant goes first, so that a sender stops."""
+        remove_quietly(self.path("manifest.json"))
+        discarded = 0
+        for place in ("new", "claimed", "tmp"):
+            for name in _listing(self.path(place)):
+                remove_quietly(self.path(f"{place}/{name}"))
+                discarded += place != "tmp"
+        if discarded:
+            self.tally.add("discarded_on_withdrawal", discarded)
+        return discarded
+
+    def sender_is_alive(self, now_s: float) -> bool:
+        """Whether a sender said so within its lifetime (one `stat`)."""
+        age_s = now_s - _modified_s(self.path("alive"))
+        return -_MARK_BELIEVED_S < age_s < _MARK_BELIEVED_S
+
+    def backing_off(self, now_s: float) -> bool:
+        """Whether the last attempt asked for a pause that has not ended yet (one `stat`)."""
+        return now_s < _modified_s(self.path("backoff")) < now_s + _BACKOFF_BELIEVED_S
+
+
+def open_spool(root: str, manifest: Manifest, granted: Granted) -> Spool | FolderRefusal:
+    """
+    The spool of this yes, made if need be, with its manifest; what makes the folder unsafe is named.
+
+    *granted* is asked for so that nothing can be spooled without it.
+    """
+    assert_granted(granted, manifest)
+    application_folder = os.path.join(root, manifest.application)
+    folder = os.path.join(application_folder, manifest.folder_name())
+    for path in (root, application_folder, folder):
+        refusal = make_folder(path)
+        if refusal is not None:
+            return refusal
+    spool = Spool(folder)
+    encoded = manifest.encode()
+    if read_small(spool.path("manifest.json"), MAX_MANIFEST_BYTES) != encoded or not os.path.isdir(spool.path("new")):
+        for name in ("tmp", "new", "claimed"):
+            refusal = make_folder(spool.path(name))
+            if refusal is not None:
+                return refusal
+        replace(spool.path("manifest.json"), encoded)
+    return spool
+
+
+def assert_granted(granted: Granted, manifest: Manifest) -> None:
+    """Raise TypeError unless *granted* is a real yes to what *manifest* says."""
+    if type(granted) is not Granted or granted.application != manifest.application:
+        message = f"recording needs the Granted of {manifest.application}, not {type(granted).__name__}"
+        raise TypeError(message)
+
+
+def assigned_uuid(root: str, granted: Granted) -> UUID | FolderRefusal:
+    """
+    The execution UUID kept in the state folder for this application and ini, drawn at its first use.
+
+    It is made in one step, so that two first runs agree.
+    """
+    application_folder = os.path.join(root, granted.application)
+    for path in (root, application_folder):
+        refusal = make_folder(path)
+        if refusal is not None:
+            return refusal
+    path = uuid_path(root, granted.application, granted.source)
+    for _attempt in range(2):
+        kept = event.parse_execution_uuid((read_small(path, 64) or b"").decode("ascii", "replace"))
+        if kept is not None:
+            return kept
+        if os.path.lexists(path):
+            remove_quietly(path)
+        write_once(path, str(event.draw_execution_uuid(os.urandom)).encode())
+    return FolderRefusal.NOT_WRITABLE
+
+
+def uuid_path(root: str, application: str, source: str) -> str:
+    """Where the UUID of an application and ini is kept."""
+    key = hashlib.sha256(source.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+    return os.path.join(root, application, f"uuid-{key}")
+
+
+def existing_spools(root: str, application: str) -> Iterator[Spool]:
+    """Every spool of an application that this user may read."""
+    folder = os.path.join(root, application)
+    for name in sorted(_listing(folder)):
+        if name.startswith("spool-"):
+            yield Spool(os.path.join(folder, name))
+
+
+def existing_applications(root: str) -> list[str]:
+    """Every application that has state here."""
+    return sorted(name for name in _listing(root) if os.path.isdir(os.path.join(root, name)))
+
+
+def _listing(path: str) -> list[str]:
+    try:
+        return os.listdir(path)
+    except OSError:
+        return []
+
+
+def _modified_s(path: str) -> float:
+    try:
+        return os.stat(path).st_mtime
+    except OSError:
+        return float("-inf")

@@ -1,0 +1,205 @@
+"""
+The folder that holds our state: where it is, when it may be made, and what makes it unsafe to use.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from enum import Enum
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+FOLDER_NAME: Final = "franklinwh-telemetry"
+FOLDER_MODE: Final = 0o700
+FILE_MODE: Final = 0o600
+
+
+class FolderRefusal(Enum):
+    """Why a folder is not used; the value says how to mend it."""
+
+    NO_HOME = "HOME is not an absolute, existing folder: set HOME or STATE_DIRECTORY"
+    FOREIGN_OWNER = "it would lie below a folder of another user: set HOME or STATE_DIRECTORY to a folder of your own"
+    LINK = "it is a link: remove it"
+    NOT_A_FOLDER = "it is not a folder: remove it"
+    OPEN_TO_OTHERS = "it is open to others: run chmod 700 on it, or remove it"
+    NOT_WRITABLE = "it cannot be made or written: check the permissions and the space on the disk"
+
+
+def state_root(environ: Mapping[str, str], platform: str = sys.platform) -> str | FolderRefusal:
+    """
+    The folder below which all state lies; nothing is made here.
+
+    `$STATE_DIRECTORY` (systemd's, the first of several) wins; else the platform's per-user state folder:
+    `$XDG_STATE_HOME` or `~/.local/state` on Linux, `~/Library/Application Support` on macOS,
+    `%LOCALAPPDATA%` on Windows.
+    """
+    given = environ.get("STATE_DIRECTORY", "").split(os.pathsep)[0]
+    if os.path.isabs(given):
+        return os.path.join(given, FOLDER_NAME)
+    if platform == "win32":
+        local = environ.get("LOCALAPPDATA", "")
+        return os.path.join(local, FOLDER_NAME) if os.path.isdir(local) else FolderRefusal.NO_HOME
+    home = home_folder(environ)
+    if home is None:
+        return FolderRefusal.NO_HOME
+    if platform == "darwin":
+        return os.path.join(home, "Library", "Application Support", FOLDER_NAME)
+    xdg = environ.get("XDG_STATE_HOME", "")
+    return os.path.join(xdg if os.path.isabs(xdg) else os.path.join(home, ".local", "state"), FOLDER_NAME)
+
+
+def home_folder(environ: Mapping[str, str]) -> str | None:
+    """The home in `HOME`, else the user database's; None unless it is absolute, exists and is not `/`."""
+    home = environ.get("HOME")
+    if home is None and sys.platform != "win32":
+        import pwd  # noqa: PLC0415 - rarely needed, and not on every platform
+
+        try:
+            home = pwd.getpwuid(os.getuid()).pw_dir
+        except KeyError:
+            return None
+    if not home or not os.path.isabs(home) or os.path.normpath(home) in ("/", "//") or not os.path.isdir(home):
+        return None
+    return home
+
+
+def check_folder(path: str) -> FolderRefusal | bool:
+    """True if *path* is a safe folder of ours, False if there is none, else what is wrong with it."""
+    try:
+        found = os.lstat(path)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return FolderRefusal.NOT_WRITABLE
+    return _judge(found) or True
+
+
+def _judge(found: os.stat_result) -> FolderRefusal | None:
+    if stat.S_ISLNK(found.st_mode):
+        return FolderRefusal.LINK
+    if not stat.S_ISDIR(found.st_mode):
+        return FolderRefusal.NOT_A_FOLDER
+    if sys.platform == "win32":
+        return None
+    if found.st_uid != os.geteuid():
+        return FolderRefusal.FOREIGN_OWNER
+    if found.st_mode & 0o077:
+        return FolderRefusal.OPEN_TO_OTHERS
+    return None
+
+
+def make_folder(path: str) -> FolderRefusal | None:
+    """
+    Make *path* and what is missing above it, for this user only (0700); None when it stands and is safe.
+
+    Nothing is made below a folder that belongs to another user: root with a kept `HOME` must not leave
+    folders that later break every program of that home's owner.
+    """
+    checked = check_folder(path)
+    if checked is True:
+        return None
+    if isinstance(checked, FolderRefusal):
+        return checked
+    missing = [path]
+    above = os.path.dirname(path)
+    while not os.path.isdir(above):
+        missing.append(above)
+        above = os.path.dirname(above)
+    if sys.platform != "win32" and os.stat(above).st_uid != os.geteuid():
+        return FolderRefusal.FOREIGN_OWNER
+    for folder in reversed(missing):
+        try:
+            os.mkdir(folder, FOLDER_MODE)
+        except FileExistsError:
+            continue
+        except OSError:
+            return FolderRefusal.NOT_WRITABLE
+    return _refusal_or_none(check_folder(path))
+
+
+def _refusal_or_none(checked: FolderRefusal | bool) -> FolderRefusal | None:
+    if checked is True:
+        return None
+    return FolderRefusal.NOT_WRITABLE if checked is False else checked
+
+
+def write_once(path: str, data: bytes) -> bool:
+    """Make the file *path* (0600) with *data* in one step; False if there is one already."""
+    temporary = f"{path}.{os.getpid()}.{os.urandom(4).hex()}"
+    write_new(temporary, data)
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        return False
+    except OSError:
+        # A file system without hard links: the last of two writers wins, which is only seen if both are first.
+        if os.path.lexists(path):
+            return False
+        os.replace(temporary, path)
+        return True
+    finally:
+        remove_quietly(temporary)
+    return True
+
+
+def replace(path: str, data: bytes) -> None:
+    """Put *data* at *path* (0600), whole or not at all."""
+    temporary = f"{path}.{os.getpid()}.{os.urandom(4).hex()}"
+    try:
+        write_new(temporary, data)
+        os.replace(temporary, path)
+    except OSError:
+        remove_quietly(temporary)
+        raise
+
+
+_NEW_FILE_FLAGS: Final = (
+    os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
+)
+_READ_FLAGS: Final = (
+    os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0)
+)
+
+
+def write_new(path: str, data: bytes) -> None:
+    """Write a file that must not exist yet (0600); a short write counts as an error, and nothing is left."""
+    descriptor = os.open(path, _NEW_FILE_FLAGS, FILE_MODE)
+    try:
+        written = os.write(descriptor, data)
+    except OSError:
+        remove_quietly(path)
+        raise
+    finally:
+        os.close(descriptor)
+    if written != len(data):
+        remove_quietly(path)
+        message = f"only {written} of {len(data)} bytes could be written"
+        raise OSError(message)
+
+
+def read_small(path: str, max_bytes: int) -> bytes | None:
+    """The bytes of a regular file of ours, at most *max_bytes* + 1 of them; None if it cannot be read."""
+    try:
+        descriptor = os.open(path, _READ_FLAGS)
+    except OSError:
+        return None
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return None
+        return os.read(descriptor, max_bytes + 1)
+    except OSError:
+        return None
+    finally:
+        os.close(descriptor)
+
+
+def remove_quietly(path: str) -> None:
+    """Remove a file that may be gone already."""
+    try:
+        os.unlink(path)
+    except OSError:
+        pass

@@ -1,0 +1,176 @@
+"""
+What a user may ask: on or off and by which rule, where to, what waits, and what has gone wrong.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from typing import TYPE_CHECKING, Final, final
+
+from franklinwh_telemetry import guard
+from franklinwh_telemetry.consent import Denied
+from franklinwh_telemetry.spool import existing_spools
+from franklinwh_telemetry.statefolder import FolderRefusal, check_folder, read_small
+from franklinwh_telemetry.tally import Tally
+
+if TYPE_CHECKING:
+    from franklinwh_telemetry.recorder import Telemetry
+    from franklinwh_telemetry.spool import Spool
+
+MAX_TROUBLE_BYTES: Final = 4096
+
+DEAD_SENDERS_REMEDY: Final = (
+    "run `franklinwh-telemetry send`; in a container start it with `docker run --init` and keep the state folder in a "
+    "volume; under systemd set KillMode=process"
+)
+
+
+@final
+class Trouble:
+    """Why the last attempt to send ended early, and until when hosts start no other sender."""
+
+    __slots__ = ("failures", "kind", "message", "until_ms")
+
+    def __init__(self, kind: str, message: str, failures: int, until_ms: int) -> None:
+        self.kind = kind
+        self.message = message
+        self.failures = failures
+        self.until_ms = until_ms
+
+    def encode(self) -> bytes:
+        """The trouble as its file holds it."""
+        fields = {
+            "failures": self.failures,
+            "kind": self.kind,
+            "message": self.message,
+            "until_ms": self.until_ms,
+        }
+        return json.dumps(fields, sort_keys=True).encode()
+
+    @classmethod
+    def decode(cls, data: bytes | None) -> Trouble | None:
+        """Parse what `encode` wrote; None for anything else."""
+        try:
+            fields = json.loads(data or b"")
+            kind, message = fields["kind"], fields["message"]
+            failures, until_ms = fields["failures"], fields["until_ms"]
+        except (ValueError, KeyError, TypeError, RecursionError):
+            return None
+        if not (isinstance(kind, str) and isinstance(message, str) and type(failures) is type(until_ms) is int):
+            return None
+        return cls(kind, message, failures, until_ms)
+
+
+def read_trouble(spool: Spool) -> Trouble | None:
+    """The trouble a spool's last sender has left behind, if any."""
+    return Trouble.decode(read_small(spool.path("backoff"), MAX_TROUBLE_BYTES))
+
+
+@final
+class Status:
+    """
+    The state of one application on this machine.
+
+    `decision` names the rule and the file or variable that decided; `counts` has, by name, what was delivered,
+    refused, dropped or left unrecorded, since the state folder was made; `senders_died` is how many senders were
+    started and never came to their end.
+    """
+
+    __slots__ = (
+        "application",
+        "counts",
+        "decision",
+        "destination",
+        "enabled",
+        "last_error",
+        "pending",
+        "senders_died",
+        "state_folder",
+        "trouble",
+    )
+
+    def __init__(
+        self,
+        *,
+        application: str,
+        enabled: bool,
+        decision: str,
+        destination: str,
+        state_folder: str,
+        pending: int,
+        counts: dict[str, int],
+        senders_died: int,
+        trouble: str,
+        last_error: str,
+    ) -> None:
+        self.application = application
+        self.enabled = enabled
+        self.decision = decision
+        self.destination = destination
+        self.state_folder = state_folder
+        self.pending = pending
+        self.counts = counts
+        self.senders_died = senders_died
+        self.trouble = trouble
+        self.last_error = last_error
+
+    def to_fields(self) -> dict[str, object]:
+        """All of it by name, ready for JSON."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+def read_status(telemetry: Telemetry) -> Status:
+    """Look at consent, spools and counts of *telemetry*'s application; nothing is made, sent or waited for."""
+    allowed = telemetry.permission()
+    root = telemetry.state_root()
+    counts: dict[str, int] = {}
+    pending = died = 0
+    troubles: list[str] = []
+    last_error = "; ".join(guard.notes)
+    if isinstance(root, str):
+        folder = os.path.join(root, telemetry.application)
+        troubles.extend(
+            f"{path} is not used: {unsafe.value}"
+            for path in (root, folder)
+            if isinstance(unsafe := check_folder(path), FolderRefusal)
+        )
+        counts.update(Tally(folder).read())
+        last_error = (read_small(os.path.join(folder, "last-error"), 200) or b"").decode(
+            "utf-8", "replace"
+        ) or last_error
+        for spool in existing_spools(root, telemetry.application):
+            pending += len(spool.names())
+            of_spool = spool.tally.read()
+            died += _died(of_spool, alive=spool.sender_is_alive(time.time()))
+            for name, count in of_spool.items():
+                counts[name] = counts.get(name, 0) + count
+            trouble = read_trouble(spool)
+            if trouble is not None:
+                troubles.append(trouble.message)
+            unsafe = check_folder(spool.folder)
+            if isinstance(unsafe, FolderRefusal):
+                troubles.append(f"{spool.folder} is not used: {unsafe.value}")
+    else:
+        troubles.append(f"there is no state folder: {root.value}")
+    return Status(
+        application=telemetry.application,
+        enabled=not isinstance(allowed, Denied),
+        decision=allowed.explanation if isinstance(allowed, Denied) else _granted_by(allowed.granted.source),
+        destination="" if isinstance(allowed, Denied) else allowed.destination.describe(),
+        state_folder=folder if isinstance(root, str) else "",
+        pending=pending,
+        counts=counts,
+        senders_died=died,
+        trouble="; ".join(troubles),
+        last_error=last_error,
+    )
+
+
+def _died(counts: dict[str, int], *, alive: bool) -> int:
+    return max(0, counts.get("senders_launched", 0) - counts.get("senders_completed", 0) - alive)
+
+
+def _granted_by(source: str) -> str:
+    return "the program asked its user, who said yes" if source == "host" else f"enabled in {source}"

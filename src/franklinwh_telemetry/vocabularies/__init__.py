@@ -1,0 +1,1 @@
+"""Reviewed vocabularies that ship with the package, one module for each application."""

@@ -1,0 +1,348 @@
+from __future__ import annotations
+
+import copy
+import json
+import pickle
+from collections import UserList
+from math import log2
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from franklinwh_telemetry.grammar import Grammar
+from franklinwh_telemetry.vocabularies import franklinwh_cloud
+from franklinwh_telemetry.vocabulary import OTHER, Command, Vocabulary
+
+CONTRACT = sorted((Path(__file__).parent / "contract" / "vocabulary").glob("*.json"))
+
+GRAMMAR = Grammar.from_data(
+    {
+        "options": [["-h --help", 0, [], "", True], ["--json -j", 0], ["--config -c"]],
+        "positionals": [["A..."]],
+        "subcommands": {
+            "show s": {"options": [["--all -a", 0], ["--as", None, ["csv", "json"]], ["--set"]]},
+            "move": {
+                "options": [["--fast", 0], ["--slow", 0], ["--by", None, [], "int"]],
+                "positionals": [[None, ["up", "down"]]],
+                "exclusive": [["--fast", "--slow"]],
+            },
+            "net": {"positionals": [["A..."]], "subcommands": {"scan": {}}},
+        },
+        "value_aliases": {"show --set": {"1": "one", "uno": "one"}},
+    },
+)
+
+
+def _vocabulary(*commands, **rest):
+    return Vocabulary(commands, grammar=GRAMMAR, **rest)
+
+
+def _contract_cases():
+    for path in CONTRACT:
+        contract = json.loads(path.read_text(encoding="utf-8"))
+        described = contract["vocabulary"]
+        if described.get("name") == franklinwh_cloud.APPLICATION:
+            vocabulary = franklinwh_cloud.vocabulary()
+        else:
+            grammar = Grammar.from_data(described["grammar"]) if "grammar" in described else None
+            vocabulary = Vocabulary(described["commands"], grammar=grammar)
+        for case in contract["cases"]:
+            line = case["argv"] if "argv" in case else case["text"]
+            yield pytest.param(vocabulary, line, case, id=f"{path.stem}: {line}")
+
+
+class TestContract:
+    @pytest.mark.parametrize(("vocabulary", "line", "case"), list(_contract_cases()))
+    def test_case(self, vocabulary, line, case):
+        """A line of the shared contract is the command it says, informational or not, with the options it says."""
+        options = case.get("options", {})
+
+        assert (
+            str(vocabulary.parse(line)),
+            vocabulary.is_informational(line),
+            {name: vocabulary.option_value(line, name) for name in options},
+        ) == (case["command"], case.get("informational", False), options)
+
+    def test_files(self):
+        """The contract is there and every case is of one of the two kinds."""
+        cases = [case for path in CONTRACT for case in json.loads(path.read_text(encoding="utf-8"))["cases"]]
+
+        assert len(cases) > 150
+        assert all(("argv" in case) != ("text" in case) for case in cases)
+
+
+class TestCommand:
+    def test_made_by_vocabulary_only(self):
+        """Nobody else makes a Command, with or without something in place of the seal."""
+        for arguments in ((), ("status",), ("status", None), ("status", object())):
+            with pytest.raises(TypeError, match="made by Vocabulary"):
+                Command(*arguments)
+
+    def test_final(self):
+        """Nothing can be derived from Command."""
+        with pytest.raises(TypeError, match="final"):
+            type("Forged", (Command,), {})
+
+    def test_immutable(self):
+        """A Command's text can neither be changed nor deleted, and nothing can be added."""
+        command = Vocabulary(["status"]).parse("status")
+
+        for name in ("text", "surprise"):
+            with pytest.raises(AttributeError):
+                setattr(command, name, "surprise")
+        with pytest.raises(AttributeError):
+            del command.text
+        assert command.text == "status"
+
+    def test_equality(self):
+        """Commands are equal where their text is, whichever vocabulary made them, and never equal to a text."""
+        status, other = Vocabulary(["status"]).parse("status"), Vocabulary(["a", "status"]).parse("status")
+
+        assert (status == other, hash(status) == hash(other)) == (True, True)
+        assert status != Vocabulary(["status"]).other
+        assert status != "status"
+        assert len({status, other}) == 1
+
+    def test_text(self):
+        """Its text is what it prints as, and its repr says what it is."""
+        status = Vocabulary(["status"]).parse("status")
+
+        assert (str(status), repr(status)) == ("status", "<Command 'status'>")
+
+    def test_copies(self):
+        """A copy of a Command is itself, and pickle cannot bring one in from outside."""
+        status = Vocabulary(["status"]).parse("status")
+
+        assert copy.copy(status) is copy.deepcopy(status) is status
+        with pytest.raises(TypeError):
+            pickle.loads(pickle.dumps(status))  # noqa: S301 - it is what is refused
+
+
+class TestList:
+    def test_commands(self):
+        """The list is what was given, in its order and without `other`."""
+        assert _vocabulary("show", "move up", "net scan").commands == ("show", "move up", "net scan")
+
+    def test_member(self):
+        """Only a listed text or `other` is a member, exactly as written."""
+        vocabulary = _vocabulary("show", "show --all")
+
+        assert [str(vocabulary.member(text)) for text in ("show", "show --all", OTHER)] == ["show", "show --all", OTHER]
+        assert [vocabulary.member(text) for text in ("s", "show ", "SHOW", "", "show -a", None, 1, ["show"])] == [
+            None
+        ] * 8
+
+    def test_same_object(self):
+        """The same command is made once."""
+        vocabulary = _vocabulary("show")
+
+        assert vocabulary.parse(["s"]) is vocabulary.member("show")
+        assert vocabulary.parse(["bogus"]) is vocabulary.other is vocabulary.member(OTHER)
+
+    def test_capacity(self):
+        """An event carries which of the commands, `other` included, and one bit for success."""
+        assert _vocabulary("show", "move", "net").capacity_bits() == log2(4) + 1
+        assert Vocabulary([]).capacity_bits() == 1
+
+    def test_until_interrupted(self):
+        """Only a command that is marked as such runs until it is interrupted."""
+        vocabulary = _vocabulary("show", "show --all", until_interrupted=["show --all"])
+
+        assert [vocabulary.is_until_interrupted(vocabulary.parse(line)) for line in ("show -a", "show", "x")] == [
+            True,
+            False,
+            False,
+        ]
+
+    def test_until_interrupted_is_listed(self):
+        """A mark for a command that is not listed is a mistake."""
+        with pytest.raises(ValueError, match="'move up' is marked"):
+            _vocabulary("show", until_interrupted=["move up"])
+
+    @pytest.mark.parametrize(
+        ("commands", "reason"),
+        [
+            ([""], "not empty"),
+            ([None], "is a text"),
+            ([OTHER], "what is not listed"),
+            (["show", "show"], "'show' is listed twice"),
+            (["a\tb"], "control"),
+            (["a\nb"], "control"),
+            (["a\x7f"], "control"),
+            (["a\x85"], "control"),
+            (["a\ud800"], "control"),
+            ([" show"], "surplus spaces"),
+            (["show "], "surplus spaces"),
+            (["show  --all"], "surplus spaces"),
+            (["x" * 201], "longer than 200 characters"),
+        ],
+    )
+    def test_refused(self, commands, reason):
+        """What cannot be a command is refused in one line, with or without a grammar."""
+        with pytest.raises(ValueError, match=reason) as refusal:
+            Vocabulary(commands)
+        assert "\n" not in str(refusal.value)
+
+    @pytest.mark.parametrize(
+        ("commands", "reason"),
+        [
+            (["bogus"], "has no subcommand 'bogus'"),
+            (["s"], "alias, list 'show'"),
+            (["--json"], "does not begin with a subcommand"),
+            (["net bogus"], "no subcommand 'bogus'"),
+            (["show --bogus"], "no option '--bogus'"),
+            (["show --al"], "no option '--al'"),
+            (["net --all"], "no option '--all'"),
+            (["show --help"], "help or version"),
+            (["show --all -a"], "'-a' twice"),
+            (["show all"], "no place for 'all'"),
+            (["show --all csv"], "no place for 'csv'"),
+            (["show --as xml"], "cannot have the value 'xml'"),
+            (["move left"], "cannot have the value 'left'"),
+            (["move up down"], "no place for 'down'"),
+            (["move --by far"], "cannot have the value 'far'"),
+            (["move --fast --slow"], "exclude each other"),
+            (["show --all", "show -a"], "'show -a' is the same command as 'show --all'"),
+            (["show --all --as csv", "show --as csv -a"], "is the same command"),
+            (["show --set one", "show --set UNO"], "is the same command"),
+        ],
+    )
+    def test_refused_by_grammar(self, commands, reason):
+        """An entry that no line could be, or that two would share, is refused in one line."""
+        with pytest.raises(ValueError, match=reason) as refusal:
+            _vocabulary(*commands)
+        assert "\n" not in str(refusal.value)
+
+    def test_late_grammar(self):
+        """A grammar given as a function is made when a line needs it and checked when asked."""
+        made = []
+
+        def make():
+            made.append(True)
+            return GRAMMAR
+
+        vocabulary = Vocabulary(["show", "show --bogus"], grammar=make)
+        assert (str(vocabulary.parse("show")), vocabulary.member("move"), made) == ("show", None, [])
+        assert str(vocabulary.parse(["net", "scan"])) == OTHER
+        assert made == [True]
+        with pytest.raises(ValueError, match="no option '--bogus'"):
+            vocabulary.check()
+
+    def test_late_grammar_is_the_same(self):
+        """A grammar given as a function leads to the same commands."""
+        commands = ("show", "show --all", "move up", "net scan")
+        early, late = _vocabulary(*commands), Vocabulary(commands, grammar=lambda: GRAMMAR)
+
+        for line in (
+            ["s", "-a"],
+            ["move", "up"],
+            ["move", "down"],
+            ["net", "scan"],
+            ["net"],
+            ["-j", "show"],
+            ["show all"],
+        ):
+            assert early.parse(line) == late.parse(line)
+
+
+class TestParse:
+    @pytest.mark.parametrize(
+        ("line", "command"),
+        [
+            (["show", "--all", "--as", "csv"], "show --all --as csv"),
+            (["show", "--all", "--as", "json"], "show --as"),
+            (["show", "-a"], "show --all"),
+            (["show", "--as", "csv"], "show --as"),
+            (["show"], "show"),
+            (["--json", "show"], "show"),
+            (["-j", "s", "-a"], "show --all"),
+            (["move", "up"], OTHER),
+            (["net", "scan"], "net scan"),
+            (["net"], OTHER),
+        ],
+    )
+    def test_most_options(self, line, command):
+        """Of the listed commands that a line has all of, the one that names the most wins, the earlier on a tie."""
+        vocabulary = _vocabulary("show", "show --as", "show --all", "show --all --as csv", "net scan")
+
+        assert str(vocabulary.parse(line)) == command
+
+    def test_unlisted_path(self):
+        """Where neither a combination nor the bare subcommand is listed, it is `other`."""
+        vocabulary = _vocabulary("show --all", "net scan")
+
+        assert [str(vocabulary.parse(line)) for line in ("show", "show -a", "net scan")] == [
+            OTHER,
+            "show --all",
+            "net scan",
+        ]
+
+    @pytest.mark.parametrize("value", ["one", "ONE", "uno", "Uno", "1"])
+    def test_spellings(self, value):
+        """A value is found under each of its spellings, in upper and lower case."""
+        assert str(_vocabulary("show", "show --set one").parse(["show", "--set", value])) == "show --set one"
+
+    def test_root_option(self):
+        """An option of the whole program can be listed with a subcommand."""
+        vocabulary = _vocabulary("show", "show --json")
+
+        assert [str(vocabulary.parse(line)) for line in ("-j show", "show", "show -j")] == [
+            "show --json",
+            "show",
+            OTHER,
+        ]
+
+    def test_no_subcommands(self):
+        """A program without subcommands has the one command `main`, with its options."""
+        grammar = Grammar.from_data({"options": [["--dry -n", 0], ["--to"]], "positionals": [["*"]]})
+        vocabulary = Vocabulary(["main", "main --dry"], grammar=grammar)
+
+        assert [str(vocabulary.parse(line)) for line in ([], ["-n", "main"], ["--to", "-n"], ["x"])] == [
+            "main",
+            "main --dry",
+            OTHER,
+            "main",
+        ]
+        assert not vocabulary.is_informational([])
+        with pytest.raises(ValueError, match="is not 'main'"):
+            Vocabulary(["go"], grammar=grammar)
+
+    def test_files_of_arguments(self):
+        """A line that names a file of further arguments is `other`: the file is not read."""
+        vocabulary = Vocabulary(
+            ["go"],
+            grammar=Grammar.from_data(
+                {
+                    "positionals": [["A..."]],
+                    "subcommands": {"go": {}},
+                    "file_prefixes": "@",
+                }
+            ),
+        )
+
+        assert [str(vocabulary.parse(line)) for line in (["go"], ["@file"], ["go", "@file"])] == ["go", OTHER, OTHER]
+
+    @pytest.mark.parametrize("line", [None, 1, b"show", [b"show"], ["show", None], {"show": 1}, object(), ["show", 1]])
+    def test_not_a_line(self, line):
+        """What is no command line at all is `other`, nothing is asked for, and no option is read."""
+        vocabulary = _vocabulary("show")
+
+        assert (str(vocabulary.parse(line)), vocabulary.is_informational(line)) == (OTHER, False)
+        assert vocabulary.option_value(line, "--config") is None
+
+    def test_any_sequence(self):
+        """A line is any sequence of texts."""
+        assert str(_vocabulary("show").parse(UserList(["show"]))) == "show"
+
+    @given(st.one_of(st.text(), st.lists(st.text())))
+    def test_total(self, line):
+        """Any text and any list of texts is a member of any vocabulary, and nothing raises."""
+        for vocabulary in (_vocabulary("show", "show --all", "move up"), Vocabulary(["show", "show --all"])):
+            assert vocabulary.parse(line).text in (*vocabulary.commands, OTHER)
+            assert vocabulary.is_informational(line) in (True, False)
+
+    def test_never_informational_without_grammar(self):
+        """Without a grammar nothing is known about help or version."""
+        assert not any(Vocabulary(["show"]).is_informational(line) for line in ("", "--help", "show --help", ["-h"]))

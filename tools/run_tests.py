@@ -1,0 +1,129 @@
+"""
+Runs the tests in the environments named on the command line, and ends with the last line of each pytest run.
+
+Names: `dev` (the sources, with coverage), `wheel` (the installed wheel, the sources out of the way), `otel` (its wire,
+status and contract tests on each OpenTelemetry release), `newest` (the same on the newest release that is out),
+`pythons` (everything on each interpreter found).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from environments import DEVELOPMENT, ROOT, installed, pins, run, wheel
+
+RELEASES = ("1.43.0", "1.44.0", "1.45.0")
+"""OpenTelemetry releases whose senders differ; the lock holds the newest, which `dev` and `wheel` run on."""
+
+SENDER_TESTS = ("test_sender_*.py", "test_contract*.py")
+NEEDS_SOURCES = ("test_packaging.py", "test_structure.py")
+COPIED = ("tests", "docs", "README.md", "pyproject.toml")
+PYTHONS = ("3.10", "3.11", "3.12", "3.13")
+
+
+class Runs:
+    """The runs so far: the closing line of each, and whether all passed."""
+
+    def __init__(self) -> None:
+        self.closing: dict[str, str] = {}
+        self.failed = False
+
+    def pytest(self, name: str, *command: str | Path, cwd: Path) -> None:
+        """Run one pytest, pass its output on line by line, and keep the closing line."""
+        print(f"\n>>> {name}", flush=True)
+        self.closing[name] = "no closing line"
+        words = [str(part) for part in command]
+        with subprocess.Popen(words, cwd=cwd, stdout=subprocess.PIPE, text=True, errors="replace") as process:
+            for line in process.stdout or ():
+                print(line, end="", flush=True)
+                if re.search(r"\d+ \w+.* in [\d.]+s", line):
+                    self.closing[name] = line.strip(" =\n")
+        self.failed |= process.returncode != 0
+
+    def on_sources(self) -> None:
+        """Run everything in `.venv`, subprocesses measured too, and report what was not reached."""
+        python = DEVELOPMENT / "bin" / "python"
+        run(python, "-m", "coverage", "erase")
+        self.pytest("sources", python, "-m", "coverage", "run", "-m", "pytest", *extra_arguments(), cwd=ROOT)
+        run(python, "-m", "coverage", "combine", "--quiet")
+        run(python, "-m", "coverage", "report")
+
+    def on_wheel(self, name: str, python: Path, built: Path, *patterns: str) -> None:
+        """Run the tests, or those that match, from a copied folder where only the installed wheel can be imported."""
+        with tempfile.TemporaryDirectory(prefix="franklinwh-telemetry-") as folder:
+            copy = Path(folder)
+            for source in (ROOT / part for part in COPIED):
+                if source.is_dir():
+                    shutil.copytree(source, copy / source.name, ignore=shutil.ignore_patterns("__pycache__"))
+                elif source.exists():
+                    shutil.copy(source, copy)
+            chosen = [str(path.relative_to(copy)) for pattern in patterns for path in (copy / "tests").glob(pattern)]
+            if patterns and not chosen:
+                sys.exit(f"no test file matches {patterns}")
+            ignored = [f"--ignore=tests/{test}" for test in NEEDS_SOURCES]
+            os.environ["TESTED_WHEEL"] = str(built)
+            self.pytest(name, python, "-m", "pytest", *ignored, *sorted(chosen), *extra_arguments(), cwd=copy)
+            del os.environ["TESTED_WHEEL"]
+
+    def on_release(self, release: str, specifier: str, built: Path) -> None:
+        """Run the sender's tests on one OpenTelemetry release."""
+        python = installed(f"opentelemetry-{release}", built, opentelemetry=specifier)
+        self.on_wheel(f"opentelemetry {release}", python, built, *SENDER_TESTS)
+
+
+def extra_arguments() -> list[str]:
+    """Return what the caller asks of every pytest, from the variable that pytest itself does not read."""
+    return os.environ.get("PYTEST_ARGS", "").split()
+
+
+def find_python(version: str) -> str | None:
+    """Return an interpreter of this minor version, from the path or from pyenv, or None."""
+    candidates = [shutil.which(f"python{version}")]
+    if pyenv := shutil.which("pyenv"):
+        root = Path(subprocess.run([pyenv, "root"], capture_output=True, text=True, check=False).stdout.strip())
+        candidates += [str(path) for path in sorted(root.glob(f"versions/{version}.*/bin/python"))]
+    probe = f"import sys; sys.exit('%d.%d' % sys.version_info[:2] != '{version}')"
+    for candidate in filter(None, candidates):
+        if subprocess.run([candidate, "-c", probe], capture_output=True, check=False).returncode == 0:
+            return candidate
+    return None
+
+
+def main(names: list[str]) -> int:
+    """Run what is named; 0 only if every run passed."""
+    if unknown := set(names) - {"dev", "wheel", "otel", "newest", "pythons"}:
+        sys.exit(f"not an environment: {', '.join(sorted(unknown))}")
+    runs = Runs()
+    if "dev" in names:
+        runs.on_sources()
+    built = wheel() if names != ["dev"] else Path()
+    if "wheel" in names:
+        runs.on_wheel("wheel", installed("wheel", built), built)
+    if "otel" in names:
+        for release in RELEASES:
+            runs.on_release(release, f"=={release}", built)
+    if "newest" in names:
+        runs.on_release("newest", ">=1.43,<2", built)
+    if "pythons" in names:
+        for version in PYTHONS:
+            if python := find_python(version):
+                runs.on_wheel(f"CPython {version}", installed(f"python-{version}", built, python=python), built)
+            else:
+                runs.closing[f"CPython {version}"] = "skipped: no such interpreter on the path or in pyenv"
+    locked = next(pin for pin in pins() if pin.startswith("opentelemetry-sdk=="))
+    print(f"\nThe newest OpenTelemetry here is the lock's, {locked}.")
+    for name, line in reversed(runs.closing.items()):
+        print(f"{name}: {line}")
+    if runs.closing:
+        print(f"==== {next(iter(runs.closing.values()))} ====", flush=True)
+    return int(runs.failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
