@@ -78,14 +78,14 @@ def waiting(application: str = APPLICATION) -> list[dict[str, Any]]:
     return [json.loads(spool.read(name) or b"") for spool in spools(application) for name in spool.names()]
 
 
-def run(arguments: list[str], **keywords: Any) -> subprocess.CompletedProcess[str]:
+def run(arguments: list[str], *, text: bool = True, **keywords: Any) -> subprocess.CompletedProcess[Any]:
     """Run a program to its end, its output taken."""
     return subprocess.run(
-        arguments, check=False, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=60, **keywords
+        arguments, check=False, capture_output=True, text=text, stdin=subprocess.DEVNULL, timeout=60, **keywords
     )
 
 
-def run_python(code: str, *arguments: str, **keywords: Any) -> subprocess.CompletedProcess[str]:
+def run_python(code: str, *arguments: str, **keywords: Any) -> subprocess.CompletedProcess[Any]:
     """Write *code* to a file in the working directory, as a user would, and run it."""
     script = Path.cwd() / "program_under_test.py"
     script.write_text(code, encoding="utf-8")

@@ -241,18 +241,26 @@ def test_read_lends_nothing_but_enabled(place) -> None:
 
 @pytest.mark.parametrize("make", [os.mkfifo, os.mkdir], ids=["fifo", "folder"])
 def test_read_what_is_no_file(place, make) -> None:
-    """A pipe does not hang the command, and a folder is no answer; opened or not."""
+    """A pipe does not hang the command, and a folder is no answer."""
     path = str(place / "a.ini")
     make(path)
     assert kind(inifile.read(path, explicit=True)) is ProblemKind.NOT_REGULAR
-    _, problem = inifile._load(path, inifile._irregular)
-    assert isinstance(problem, IniProblem)
-    assert problem.kind is ProblemKind.NOT_REGULAR
 
 
-def test_read_device() -> None:
-    """An endless device is not read."""
+def test_read_device(opened) -> None:
+    """A device is not even opened."""
     assert kind(inifile.read("/dev/zero", explicit=True)) is ProblemKind.NOT_REGULAR
+    assert opened == []
+
+
+def test_read_becomes_a_pipe(place, monkeypatch) -> None:
+    """A pipe put in the file's place after the first look is found out when it is opened."""
+    path = written(place / "a.ini", b"[telemetry]\n")
+    status = os.stat(path)
+    Path(path).unlink()
+    os.mkfifo(path)
+    monkeypatch.setattr(os, "stat", lambda _path: status)
+    assert kind(inifile.read(path, explicit=True)) is ProblemKind.NOT_REGULAR
 
 
 def test_read_too_large(place) -> None:
@@ -323,6 +331,19 @@ def test_read_unreadable(shared) -> None:
     for mode in (0o755, 0o700):
         shared.chmod(mode)
         assert as_nobody(lambda: kind(inifile.read(str(path), explicit=True))) == "ProblemKind.UNREADABLE"
+
+
+def test_read_does_not_remember_a_failure(place, monkeypatch) -> None:
+    """A file that could not be opened just now is tried again at the next call."""
+    path = written(place / "a.ini", b"[telemetry]\nenabled = true\n")
+
+    def refuse(*_):
+        raise OSError(24, "Too many open files")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "open", refuse)
+        assert bad(inifile.read(path, explicit=False)).detail == "Too many open files"
+    assert sections(inifile.read(path, explicit=False)) == {"telemetry": {"enabled": "true"}}
 
 
 def test_read_path_that_cannot_be(place) -> None:
@@ -660,6 +681,75 @@ def test_edit_refuses_an_owner_that_cannot_be_kept(place, monkeypatch) -> None:
 
     monkeypatch.setattr(os, "fchmod", refuse)
     refused_unchanged(path, EditRefusal.OWNER)
+
+
+def test_edit_without_posix_owners(place, monkeypatch) -> None:
+    """Where files have no POSIX owner and mode, and folders cannot be opened, the text is edited all the same."""
+    path = place / "a.ini"
+    written(path, b"[telemetry]\n")
+    real = os.open
+
+    def files_only(name, *args):
+        if name == str(place):
+            raise PermissionError(13, "Permission denied")
+        return real(name, *args)
+
+    monkeypatch.setattr(inifile, "_effective_uid", None)
+    monkeypatch.setattr(os, "open", files_only)
+    monkeypatch.delattr(os, "fchmod")
+    monkeypatch.delattr(os, "fchown")
+    assert edit_on(path) == Edited(str(path), changed=True)
+    assert path.read_bytes() == b"[telemetry]\nenabled = true\n"
+
+
+def test_edit_is_on_the_disk(place, monkeypatch) -> None:
+    """The new text is flushed before it takes the old one's name, and the folder after that."""
+    path = place / "a.ini"
+    written(path, b"[telemetry]\n")
+    steps: list[str] = []
+    sync, replace = os.fsync, os.replace
+
+    def noted_sync(descriptor):
+        steps.append("folder" if os.path.isdir(f"/proc/self/fd/{descriptor}") else "file")
+        sync(descriptor)
+
+    def noted_replace(source, target):
+        steps.append("rename")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "fsync", noted_sync)
+    monkeypatch.setattr(os, "replace", noted_replace)
+    edit_on(path)
+    assert steps == ["file", "rename", "folder"]
+
+
+def test_edit_survives_a_folder_that_cannot_be_flushed(place, monkeypatch) -> None:
+    """A file system that cannot flush a folder has changed the file all the same."""
+    path = place / "a.ini"
+    written(path, b"[telemetry]\n")
+    real = os.fsync
+
+    def files_only(descriptor):
+        if os.path.isdir(f"/proc/self/fd/{descriptor}"):
+            raise OSError(22, "Invalid argument")
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", files_only)
+    assert edit_on(path) == Edited(str(path), changed=True)
+
+
+def test_edit_refuses_what_cannot_be_opened(place, monkeypatch) -> None:
+    """A file that cannot be opened is left alone, and the system's words say why."""
+    path = place / "a.ini"
+    written(path, b"[telemetry]\n")
+
+    def refuse(*_):
+        raise PermissionError(13, "Permission denied")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "open", refuse)
+        result = refusal(edit_on(path))
+    assert (result.reason, result.detail) == (EditRefusal.FAILED, "Permission denied")
 
 
 @needs_root

@@ -137,7 +137,7 @@ def _edit(path: str, section: str, changes: dict[str, str | None] | dict[str, st
     if isinstance(edited, iniedit.Edited):
         return None
     lines = "\n".join(edited.lines)
-    return f"{path} was not changed: {edited.explanation}. Put these lines into it by hand:\n{lines}"
+    return f"{path} was not changed: {edited.reason.value}. Put these lines into it by hand:\n{lines}"
 
 
 def _looked_up(telemetry: Telemetry) -> list[str]:

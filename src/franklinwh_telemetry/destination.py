@@ -249,9 +249,11 @@ def _ipv6(text: str) -> str | None:
     import ipaddress  # noqa: PLC0415 - as above
 
     try:
-        return None if "%" in text else str(ipaddress.IPv6Address(text))
+        address = ipaddress.IPv6Address(text)
     except ValueError:
         return None
+    # A zone names this machine's interface, and Pythons write an IPv4 address within IPv6 in different ways.
+    return None if "%" in text or address.ipv4_mapped is not None else str(address)
 
 
 def _is_path(path: str) -> bool:

@@ -186,14 +186,17 @@ def read(path: str, *, explicit: bool) -> Ini | IniProblem | None:
     Costs one `stat` while the file stays the same, and a parse when it changed.
     """
     try:
-        identity = _identity(os.stat(path))
+        status = os.stat(path)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError) as error:
         return IniProblem(ProblemKind.UNREADABLE, path, _words(error))
     known = _cache.get((path, explicit))
-    if known is not None and known[0] == identity:
+    if known is not None and known[0] == _identity(status):
         return known[1]
+    irregular = _irregular(status, path)
+    if irregular is not None:
+        return irregular  # merely opening a pipe or a device can do something
     try:
         status, data = _load(path, lambda status, path: _problem(status, path, explicit=explicit))
     except (FileNotFoundError, NotADirectoryError):
@@ -307,11 +310,10 @@ def _snapshot(text: str) -> _Snapshot | str:
         return f"line {error.lineno} gives a key for the second time"
     except configparser.MissingSectionHeaderError as error:
         return f"line {error.lineno} stands before any [section]"
-    except configparser.ParsingError as error:
-        line = error.errors[0][0] if error.errors else "?"
+    except configparser.Error as error:
+        errors = getattr(error, "errors", None)
+        line = errors[0][0] if errors else "?"
         return f"line {line} is neither a [section] nor a key with a value"
-    except configparser.Error:
-        return "malformed"
     lent = cast("dict[str, str]", parser.defaults())
     defaults = dict(lent)
     lent.clear()

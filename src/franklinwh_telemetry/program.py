@@ -130,15 +130,20 @@ def _hide_our_frames() -> None:
             error: BaseException,
             traceback: TracebackType | None,
         ) -> None:
-            frame = traceback
-            while frame is not None and not _is_programs(frame):
-                frame = frame.tb_next
-            kept = frame if frame is not None else traceback
+            kept = _after_ours(traceback) or traceback
             shown_by(kind, error.with_traceback(kept), kept)
 
         sys.excepthook = excepthook
 
 
-def _is_programs(frame: TracebackType) -> bool:
-    file = os.path.abspath(frame.tb_frame.f_code.co_filename)
-    return not file.startswith(_PACKAGE_FOLDER + os.sep) and frame.tb_frame.f_globals.get("__name__") != "__main__"
+def _after_ours(traceback: TracebackType | None) -> TracebackType | None:
+    """The frames that follow the first run of frames of this package: the program's."""
+    while traceback is not None and not _is_ours(traceback):
+        traceback = traceback.tb_next
+    while traceback is not None and _is_ours(traceback):
+        traceback = traceback.tb_next
+    return traceback
+
+
+def _is_ours(frame: TracebackType) -> bool:
+    return os.path.abspath(frame.tb_frame.f_code.co_filename).startswith(_PACKAGE_FOLDER + os.sep)

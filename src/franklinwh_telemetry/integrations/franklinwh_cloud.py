@@ -1,8 +1,9 @@
 """
 Hooks for the unmodified franklinwh-cloud: they see its failures and put its own dispatcher out of action.
 
-Stdlib only. franklinwh-cloud prints an error and exits 0 in most of its commands, so that a command counts as failed
-when it printed an error, or when a call to its `Client` raised out of it; its exit status is watched elsewhere.
+Stdlib only. Most commands of franklinwh-cloud print an error and exit 0, so that a command counts as failed when it
+printed an error, or when a call to its `Client` raised out of it or returned an error; its exit status is watched
+elsewhere.
 """
 
 from __future__ import annotations
@@ -103,7 +104,11 @@ class Hooks:
 
 
 def _watched(function: Callable[..., Any], on_failure: Callable[[], None]) -> Callable[..., Any]:
-    """The method, which tells of an exception that leaves the client; one call inside another is the client's own."""
+    """
+    The method, which tells of an exception that leaves the client, and of a result that is an error (`get_mode`'s way).
+
+    One call inside another is the client's own affair.
+    """
 
     @functools.wraps(function)
     async def method(*arguments: Any, **keywords: Any) -> Any:
@@ -111,10 +116,14 @@ def _watched(function: Callable[..., Any], on_failure: Callable[[], None]) -> Ca
             return await function(*arguments, **keywords)
         token = _inside_client.set(True)
         try:
-            return await function(*arguments, **keywords)
+            result = await function(*arguments, **keywords)
         except Exception:
             on_failure()
             raise
+        else:
+            if isinstance(result, dict) and "error" in result:
+                on_failure()
+            return result
         finally:
             _inside_client.reset(token)
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
 
     from franklinwh_telemetry.event import Record
-    from franklinwh_telemetry.sender.wire import Answer
+    from franklinwh_telemetry.sender.answer import Answer
 
 DIFFERS: Final = "span differs from its record"
 REJECTED: Final = "rejected by the destination"

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Final
 
+from franklinwh_telemetry.sender.answer import Answer
 from franklinwh_telemetry.sender.file import FileSpanExporter, otlp_line
 from franklinwh_telemetry.sender.journal import Journal
 from franklinwh_telemetry.sender.otlp import PROTOBUF, AcknowledgingOtlpExporter
 from franklinwh_telemetry.sender.posthog import DEFAULT_EVENT_NAME, KeyMemory, PassingKeyMemory, PostHogSpanExporter
 from franklinwh_telemetry.sender.provider import MAX_BATCH, RecordTracer
-from franklinwh_telemetry.sender.wire import Answer, CapturingWire, Wire
+from franklinwh_telemetry.sender.wire import CapturingWire, Wire
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -20,7 +20,7 @@ from franklinwh_telemetry.sender.acknowledge import (
 from franklinwh_telemetry.statefolder import FILE_MODE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from opentelemetry.sdk.trace import ReadableSpan
 
@@ -96,10 +96,10 @@ class FileSpanExporter(AcknowledgingSpanExporter):
             return
         if size == 0 or size + more_bytes <= MAX_FILE_BYTES:
             return
-        names = [self._path, *(f"{self._path}.{number}" for number in range(1, KEPT_FILES + 1))]
-        for younger, older in reversed(list(zip(names, names[1:], strict=False))):
+        for number in reversed(range(KEPT_FILES)):
+            younger = self._path if number == 0 else f"{self._path}.{number}"
             if os.path.lexists(younger):
-                os.replace(younger, older)
+                os.replace(younger, f"{self._path}.{number + 1}")
 
 
 def _whole_lines(descriptor: int, size: int) -> int:
@@ -119,3 +119,14 @@ def _write_all(descriptor: int, data: bytes) -> None:
     view = memoryview(data)
     while view:
         view = view[os.write(descriptor, view) :]
+
+
+def written_lines(folder: str) -> Iterator[bytes]:
+    """Every whole line that is kept below *folder*, the oldest file first."""
+    path = os.path.join(folder, FILE_NAME)
+    for name in (*(f"{path}.{number}" for number in range(KEPT_FILES, 0, -1)), path):
+        try:
+            with open(name, "rb") as kept:
+                yield from (line for line in kept if line.endswith(b"\n"))
+        except FileNotFoundError:
+            continue

@@ -175,7 +175,7 @@ class LoopbackReceiver:
                 with self._changed:
                     self._connections.discard(connection)
                     self._connections.add(stream)
-                stream.do_handshake()  # type: ignore[attr-defined]
+                stream.do_handshake()
             self._talk(stream)
         except (OSError, ValueError):
             pass  # The peer is gone, or does not speak HTTP.

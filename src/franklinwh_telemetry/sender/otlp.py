@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
 
     from franklinwh_telemetry.event import Record
-    from franklinwh_telemetry.sender.wire import Answer, Wire
+    from franklinwh_telemetry.sender.answer import Answer
+    from franklinwh_telemetry.sender.wire import Wire
 
 PROTOBUF: Final = "application/x-protobuf"
 _JSON: Final = "application/json"
@@ -66,7 +67,7 @@ class AcknowledgingOtlpExporter(AcknowledgingSpanExporter):
 
     def shutdown(self) -> None:
         """Shut the stock exporter down, and its session with it."""
-        self._stock.shutdown()
+        self._stock.shutdown()  # type: ignore[no-untyped-call]
 
 
 def read_answer(answer: Answer) -> Accepted | None:

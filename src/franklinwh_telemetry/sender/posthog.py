@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 
     from franklinwh_telemetry.destination import Destination
     from franklinwh_telemetry.event import Record
-    from franklinwh_telemetry.sender.wire import Answer, Wire
+    from franklinwh_telemetry.sender.answer import Answer
+    from franklinwh_telemetry.sender.wire import Wire
 
 DEFAULT_EVENT_NAME: Final = "franklinwh_cloud_execution"
 NAMESPACE: Final = UUID("af72cd49-440a-500d-8cde-475dbf99c7a0")

@@ -43,6 +43,17 @@ def _shorten(value: Any) -> Any:
     }
 
 
+def spans_of(body: bytes) -> list[str]:
+    """Each span of an OTLP request in OTLP's JSON form, a line each."""
+    decoded = _decode_otlp(body)
+    return [
+        json.dumps(span, ensure_ascii=False)
+        for resource_spans in decoded.get("resourceSpans", ())
+        for scope_spans in resource_spans.get("scopeSpans", ())
+        for span in scope_spans.get("spans", ())
+    ]
+
+
 def _decode_otlp(body: bytes) -> Any:
     """The message in OTLP's own JSON form: ids in hex, which protobuf's general form would give in base64."""
     from google.protobuf.json_format import MessageToDict  # noqa: PLC0415 - only to show

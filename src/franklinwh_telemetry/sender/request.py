@@ -8,7 +8,6 @@ from urllib.parse import urlsplit
 
 from requests.utils import (
     get_environ_proxies,
-    prepend_scheme_if_needed,
     select_proxy,
     should_bypass_proxies,
     urldefragauth,
@@ -30,7 +29,7 @@ def proxy_for(url: str) -> str | None:
     if is_loopback(urlsplit(url).hostname or "") or should_bypass_proxies(url, no_proxy=None):
         return None
     proxy = select_proxy(url, get_environ_proxies(url, no_proxy=None))
-    return prepend_scheme_if_needed(proxy, "http") if proxy else None
+    return None if not proxy else proxy if "://" in proxy else f"http://{proxy}"
 
 
 def certificate_authorities() -> str | bool | None:
@@ -43,6 +42,7 @@ def certificate_authorities() -> str | bool | None:
 
 
 def netloc(prepared: requests.PreparedRequest) -> str:
+    """Return the value of the Host header: the port only where it is not the scheme's own."""
     parts = urlsplit(prepared.url or "")
     name = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname or ""
     return name if parts.port in (None, DEFAULT_PORTS.get(parts.scheme)) else f"{name}:{parts.port}"

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import re
 import threading
 import time
-from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from http.cookiejar import DefaultCookiePolicy
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import requests
 from urllib3.exceptions import ReadTimeoutError
 
 from franklinwh_telemetry.destination import is_loopback
+from franklinwh_telemetry.sender.answer import MAX_ANSWER_BYTES, Answer, media_type, parse_retry_after
 from franklinwh_telemetry.sender.connection import GuardedAdapter
 from franklinwh_telemetry.sender.exchange import CONNECT_TIMEOUT_S, Captured, Exchange, Line, Stop, WireError
 from franklinwh_telemetry.sender.request import (
@@ -31,27 +29,6 @@ if TYPE_CHECKING:
 
     from franklinwh_telemetry.destination import Destination
     from franklinwh_telemetry.sender.journal import Journal
-
-MAX_ANSWER_BYTES: Final = 64 * 1024
-MAX_RETRY_AFTER_S: Final = 24 * 60 * 60.0
-
-_MEDIA_TYPE: Final = re.compile(r"[a-z0-9!#$&^_.+-]{1,64}/[a-z0-9!#$&^_.+-]{1,64}", re.ASCII)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """
-    What came back: *status* is None where nothing did, and *error* says why, or why *body* is not whole.
-
-    *content_type* is the media type alone, in lower case; *body* is cut at 64 KiB (`ANSWER_TOO_LARGE`);
-    *retry_after_s* is at most a day.
-    """
-
-    status: int | None = None
-    content_type: str = ""
-    body: bytes = b""
-    retry_after_s: float | None = None
-    error: WireError | None = None
 
 
 class Wire:
@@ -181,7 +158,7 @@ class Wire:
             response.close()
         return Answer(
             status=response.status_code,
-            content_type=_media_type(response.headers.get("Content-Type", "")),
+            content_type=media_type(response.headers.get("Content-Type", "")),
             body=body,
             retry_after_s=parse_retry_after(response.headers.get("Retry-After", ""), time.time()),
             error=broken,
@@ -248,18 +225,6 @@ class SdkSession(requests.Session):
         return response
 
 
-def parse_retry_after(text: str, now_s: float) -> float | None:
-    """Seconds, or the date, of a Retry-After header; None for anything else, never more than a day."""
-    text = text.strip()
-    if text.isascii() and text.isdigit():
-        return min(float(text[:9]), MAX_RETRY_AFTER_S)
-    try:
-        wanted_s = parsedate_to_datetime(text).timestamp() - now_s
-    except (TypeError, ValueError, OverflowError):
-        return None
-    return max(0.0, min(wanted_s, MAX_RETRY_AFTER_S))
-
-
 def _bare_session(line: Line) -> requests.Session:
     session = requests.Session()
     session.trust_env = False
@@ -296,8 +261,3 @@ def _reason(error: Exception, exchange: Exchange) -> WireError:
     if isinstance(error, requests.exceptions.SSLError):
         return WireError.TLS_NOT_VERIFIED
     return WireError.CONNECTION_BROKEN
-
-
-def _media_type(text: str) -> str:
-    media_type = text.partition(";")[0].strip().lower()
-    return media_type if _MEDIA_TYPE.fullmatch(media_type) else ""

@@ -1,0 +1,142 @@
+"""
+The main job on one machine: the real franklinwh-cli, consent, spool, detached sender, a receiver on loopback.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+from uuid import UUID
+
+from franklinwh_telemetry import event
+from franklinwh_telemetry.integrations.franklinwh_cloud import CONSOLE_SCRIPT, PACKAGE
+from franklinwh_telemetry.sender.loopback import LoopbackReceiver
+from franklinwh_telemetry.sender.posthog import batch_body
+from franklinwh_telemetry.sender.readable import spans_of
+from franklinwh_telemetry.vocabularies import franklinwh_cloud
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    Echo = Callable[[str], object]
+
+COMMANDS: Final = (
+    ("energy", "--describe"),
+    ("status",),
+    ("tou", "--extended"),
+    ("mode", "--set", "self_consumption"),
+    ("-p", "mode", "discover", "-v"),
+    ("bogus",),
+)
+"""`energy --describe` works without an account, the others fail without one: both are real outcomes."""
+
+DELIVERY_WITHIN_S: Final = 30.0
+_NOT_PASSED_ON: Final = ("FRANKLIN_USERNAME", "FRANKLIN_PASSWORD", "FRANKLIN_GATEWAY", "STATE_DIRECTORY")
+_SWITCHES: Final = ("DO_NOT_TRACK", "FRANKLINWH_TELEMETRY")
+
+
+def run_demo(echo: Echo) -> int:
+    """Show it, and return 0 only if every recorded event has arrived, once and whole."""
+    if importlib.util.find_spec(PACKAGE) is None:
+        echo("demo: franklinwh-cloud is not installed here; run: pip install franklinwh-cloud==0.6.4")
+        return 1
+    with tempfile.TemporaryDirectory(prefix="franklinwh-telemetry-demo-") as folder, LoopbackReceiver() as receiver:
+        return _Demo(Path(folder), receiver, echo).run()
+
+
+class _Demo:
+    def __init__(self, folder: Path, receiver: LoopbackReceiver, echo: Echo) -> None:
+        self._home = folder / "home"
+        self._state = folder / "state"
+        self._ini = folder / "franklinwh.ini"
+        self._receiver = receiver
+        self._echo = echo
+        for made in (self._home, self._state):
+            made.mkdir(mode=0o700)
+
+    def run(self) -> int:
+        self._echo("1. Consent is off: nothing is recorded, and no file is made.")
+        # The command line warns that a plain franklinwh-cli reads the same switch; here there is no account at all.
+        self._ini.write_text(f"[telemetry]\nenabled = false\nendpoint = {self._receiver.url}\n", encoding="utf-8")
+        self._ini.chmod(0o600)
+        self._command(COMMANDS[0])
+        made = sorted(self._state.rglob("*")) + sorted(self._home.rglob("*"))
+        if made or self._receiver.requests:
+            self._echo(f"demo: without consent {len(made)} files were made")
+            return 1
+        self._echo("\n2. The user says yes.")
+        self._echo(self._telemetry("on", "--yes", "--config", str(self._ini)).stdout.rstrip())
+        self._echo("\n3. Real commands, unmodified; each returns at once.")
+        for command in COMMANDS:
+            self._command(command)
+        self._echo("\n4. The detached sender delivers; the receiver on loopback has decoded these spans:")
+        self._receiver.wait_for_spans(len(COMMANDS), DELIVERY_WITHIN_S)
+        records = self._show_spans()
+        self._echo("\n5. The same events as PostHog's API would get them:")
+        self._echo(batch_body("phc_your_project_key", records).decode())
+        self._echo("\n6. What `franklinwh-telemetry status` says:")
+        self._echo(self._telemetry("status", "--config", str(self._ini)).stdout.rstrip())
+        return self._verdict(records)
+
+    def _verdict(self, records: list[event.Record]) -> int:
+        delivered = len({(record.trace_id, record.span_id) for record in records})
+        lost = len(COMMANDS) - delivered
+        self._echo(f"\ndemo: recorded {len(COMMANDS)}, delivered {delivered}, lost {lost}")
+        whole = [record.event.success for record in records].count(True) == 1
+        return 0 if lost == 0 and len(records) == delivered and whole else 1
+
+    def _command(self, command: tuple[str, ...]) -> None:
+        ended = self._telemetry("run", CONSOLE_SCRIPT, "--config", str(self._ini), *command)
+        said = next((line for line in (ended.stdout + ended.stderr).splitlines() if line.strip()), "")
+        self._echo(f"   $ {CONSOLE_SCRIPT} {' '.join(command)}\n     exit {ended.returncode}: {said.strip()[:90]}")
+
+    def _telemetry(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "franklinwh_telemetry", *arguments],
+            env=self._environment(os.environ),
+            cwd=self._home,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+            check=False,
+            timeout=60,
+        )
+
+    def _environment(self, environ: Mapping[str, str]) -> dict[str, str]:
+        kept = {name: value for name, value in environ.items() if name not in (*_NOT_PASSED_ON, *_SWITCHES)}
+        return kept | {
+            "HOME": str(self._home),
+            "XDG_STATE_HOME": str(self._state),
+            "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if os.path.isabs(entry)),
+            "PYTHONIOENCODING": "utf-8",
+        }
+
+    def _show_spans(self) -> list[event.Record]:
+        for request in self._receiver.requests:
+            for line in spans_of(request.body):
+                self._echo(line)
+        return [_record_of(span) for span in self._receiver.spans]
+
+
+def _record_of(span: Any) -> event.Record:
+    """The five facts and the ids of a received span, read back as a backend would."""
+    values = {item.key.removeprefix("franklinwh."): item.value for item in span.attributes}
+    words = franklinwh_cloud.vocabulary()
+    return event.Record(
+        event=event.CommandEvent(
+            command=words.member(values["command"].string_value) or words.other,
+            executed_at_ms=span.start_time_unix_nano // 1_000_000,
+            execution_latency_ms=values["execution_latency_ms"].int_value,
+            success=values["success"].bool_value,
+            execution_uuid=UUID(values["execution_uuid"].string_value),
+        ),
+        trace_id=int.from_bytes(span.trace_id, "big"),
+        span_id=int.from_bytes(span.span_id, "big"),
+    )

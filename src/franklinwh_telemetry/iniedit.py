@@ -1,0 +1,2 @@
+"""shim"""
+from franklinwh_telemetry.inifile import Edited, EditRefused, edit
