@@ -1,47 +1,126 @@
 """
-Every test runs in a home, a state folder and a working directory of its own, and starts no sender unless it asks.
+What every test stands on: a home, a state folder and a working directory of its own, and a machine without a network.
 """
 
 from __future__ import annotations
 
+import errno
 import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import hypothesis
+import hypothesis.configuration
 import pytest
-import support
 
+import support
 from franklinwh_telemetry import dispatch, guard
 from franklinwh_telemetry.launch import SENDER_MARK
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
-_OUTSIDE = ("DO_NOT_TRACK", "FRANKLINWH_TELEMETRY", "STATE_DIRECTORY", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+ROOT = Path(__file__).resolve().parent.parent
+
+FOREIGN = ("DO_NOT_TRACK", "STATE_DIRECTORY", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR")
+FOREIGN_PREFIXES = ("FRANKLINWH_", "OTEL_", "PYTHONNOUSERSITE", "PYTHONUSERBASE", "XDG_")
+FOREIGN_SUFFIXES = ("_PROXY",)
+"""Variables of whoever runs the tests that the package, or a library of the sender, would read."""
+
+LOOPBACK = ("127.", "::1", "localhost")
+
+# The same examples on every run and no limit on their time: a test fails because of the code, never of the hour.
+hypothesis.configuration.set_hypothesis_home_dir(ROOT / ".hypothesis")
+hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None, database=None, print_blob=False)
+hypothesis.settings.load_profile("repeatable")
+
+
+def _refuse_network(event: str, arguments: tuple[object, ...]) -> None:
+    """
+    Fail as a machine without a network does, whenever this process looks up or calls anything but itself.
+    """
+    if event == "socket.getaddrinfo":
+        host = arguments[0]
+        if isinstance(host, bytes):
+            host = host.decode(errors="replace")
+        if host and not str(host).startswith(LOOPBACK):
+            raise OSError(errno.ENETUNREACH, f"the tests have no network: {host}")
+    elif event == "socket.connect":
+        address = arguments[1]
+        if isinstance(address, tuple) and not str(address[0]).startswith(LOOPBACK):
+            raise OSError(errno.ENETUNREACH, f"the tests have no network: {address[0]}")
+
+
+sys.addaudithook(_refuse_network)
 
 
 @pytest.fixture(autouse=True)
-def isolated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A world of the test's own: nothing of this machine's user is read or written."""
-    for name in tuple(os.environ):
-        if name in _OUTSIDE or name.startswith(("OTEL_", "FRANKLIN_")) or name.lower().endswith("_proxy"):
+def isolated(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """
+    Give the test an empty home, state folder and working directory, and take the caller's settings away.
+
+    Variables of coverage stay, so that subprocesses are measured. `STATE_DIRECTORY` is unset. No host starts a sender
+    unless the test asks for `senders`.
+    """
+    for name in list(os.environ):
+        upper = name.upper()
+        if upper in FOREIGN or upper.startswith(FOREIGN_PREFIXES) or upper.endswith(FOREIGN_SUFFIXES):
             monkeypatch.delenv(name)
-    for name, folder in (("HOME", "home"), ("XDG_STATE_HOME", "state")):
-        (tmp_path / folder).mkdir(mode=0o700)
-        monkeypatch.setenv(name, str(tmp_path / folder))
-    (tmp_path / "work").mkdir()
-    monkeypatch.chdir(tmp_path / "work")
+    base = tmp_path_factory.mktemp("isolated")
+    for name in ("home", "state", "cwd"):
+        (base / name).mkdir(mode=0o700)
+    monkeypatch.setenv("HOME", str(base / "home"))
+    monkeypatch.setenv("XDG_STATE_HOME", str(base / "state"))
+    monkeypatch.chdir(base / "cwd")
     monkeypatch.setenv(SENDER_MARK, "1")
     monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
-    yield tmp_path
+    umask = os.umask(0o022)
+    yield base
+    os.umask(umask)
     guard.notes.clear()
+    guard.forget_state_folder()
     dispatch.default_telemetry.cache_clear()
 
 
 @pytest.fixture
 def senders(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Let hosts start real senders; those that live at the end of the test are waited for."""
+    """
+    Let hosts start real senders; those that live at the end of the test are woken and waited for.
+    """
     monkeypatch.delenv(SENDER_MARK)
     yield
     for application in support.applications():
         support.wake_senders(application)
+
+
+@pytest.fixture(scope="session")
+def source_root() -> Path:
+    """
+    Return the folder of the sources; a test that needs them is skipped where only the wheel is there.
+    """
+    if not (ROOT / "src" / "franklinwh_telemetry").is_dir():
+        pytest.skip("the sources are out of the way")
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """
+    Return the wheel: the one under test, or one built from the sources by the locked backend, without a network.
+    """
+    if tested := os.environ.get("TESTED_WHEEL"):
+        return Path(tested)
+    return build(ROOT, "wheel", tmp_path_factory.mktemp("wheel"))
+
+
+def build(source: Path, target: str, folder: Path) -> Path:
+    """
+    Build "wheel" or "sdist" of `source` into `folder` and return the one file that it gives.
+    """
+    command = [sys.executable, "-m", "hatchling", "build", "--target", target, "--directory", str(folder)]
+    done = subprocess.run(command, cwd=source, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (built,) = folder.iterdir()
+    return built

@@ -8,11 +8,11 @@ import sys
 from pathlib import Path
 
 import pytest
-import support
-from support import APPLICATION, CONSENT, VERSION_4
 
+import support
 from franklinwh_telemetry import Telemetry, Vocabulary
 from franklinwh_telemetry.sender.loopback import LoopbackReceiver, reply
+from support import APPLICATION, CONSENT, VERSION_4
 
 MAIN = "import sys; from franklinwh_telemetry.cli import main; main()"
 
@@ -152,7 +152,7 @@ def test_status_names_rule_destination_and_counts():
     Path("franklinwh.ini").write_text(CONSENT)
     record()
     on = telemetry("status")
-    as_json = json.loads(telemetry("status", "--json").stdout)
+    (as_json,) = json.loads(telemetry("status", "--json").stdout)["applications"]
 
     assert off.stdout.startswith("franklinwh-cloud: off\n")
     assert on.stdout.startswith(f"franklinwh-cloud: on\n  decided by    enabled in {Path('franklinwh.ini').resolve()}\n")

@@ -12,7 +12,8 @@ from uuid import UUID, uuid1, uuid4
 import pytest
 
 from franklinwh_telemetry import consent, inifile
-from franklinwh_telemetry.consent import HOST, DenialReason, Denied, Granted, host_consent, read_consent
+from franklinwh_telemetry.consent import HOST, Granted, host_consent, read_consent
+from franklinwh_telemetry.denial import DenialReason, Denied
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,7 +52,7 @@ class Place:
     def read(self, application: str = APP, **changed: Any) -> Granted | Denied:
         return read_consent(application, **self.keywords(**changed))
 
-    def ask_host(self, answer: object = True, uuid: UUID | None = None, **changed: Any) -> Granted | Denied:  # noqa: FBT002
+    def ask_host(self, answer: object = True, uuid: UUID | None = None, **changed: Any) -> Granted | Denied:
         return host_consent(APP, answer, uuid, **self.keywords(**changed))
 
 
@@ -237,6 +238,17 @@ def test_foreign_owner(open_place) -> None:
 
 
 @needs_root
+@pytest.mark.parametrize("name", ["cwd", "below", "home", "machine"])
+def test_foreign_owner_anywhere(open_place, name) -> None:
+    """Another user's file denies in every place that was not named, the machine's too."""
+    open_place.write(**dict.fromkeys(open_place.paths, YES))
+    for path in open_place.paths.values():
+        path.chmod(0o644)
+    os.chown(open_place.paths[name], 1234, 1234)
+    assert as_nobody(lambda: denied(open_place.read()).where) == str(open_place.paths[name])
+
+
+@needs_root
 def test_unreadable_by_mode(open_place) -> None:
     """A file this user may not read could hold a no, and denies."""
     open_place.write(machine=NO, cwd=YES)
@@ -405,9 +417,10 @@ def test_applications_are_apart(place) -> None:
 
 def test_default_section_lends_a_no_only(place) -> None:
     """`[DEFAULT] enabled` is nobody's yes, but a no, or nonsense, holds for a section that says nothing."""
-    place.write(cwd="[DEFAULT]\nenabled = true\n[telemetry]\n")
-    assert reason(place.read()) is DenialReason.NOT_DECIDED
-    granted(place.ask_host())
+    for text in ("true", "YES"):
+        place.write(cwd=f"[DEFAULT]\nenabled = {text}\n[telemetry]\n")
+        assert reason(place.read()) is DenialReason.NOT_DECIDED
+        granted(place.ask_host())
     for text, expected in (("no", DenialReason.DISABLED), ("maybe", DenialReason.NOT_BOOLEAN)):
         place.write(cwd=f"[DEFAULT]\nenabled = {text}\n[telemetry]\n")
         assert reason(place.read()) is expected
@@ -457,7 +470,7 @@ def test_own_folder_by_default(place, monkeypatch) -> None:
 @pytest.mark.parametrize("variable", [None, "", "/", "//", "relative", "/nonexistent-surprise"])
 def test_home_that_is_none(place, monkeypatch, variable) -> None:
     """Where HOME is no folder of anybody's, the account's own counts, and without one there is no home file."""
-    import pwd  # noqa: PLC0415 - only POSIX has it
+    import pwd
 
     place.write(home=YES)
     monkeypatch.chdir(place.home.parent)
@@ -501,7 +514,7 @@ def test_uuid_in_upper_case(place) -> None:
     assert granted(place.read()).execution_uuid == UUID(UUID_TEXT)
 
 
-@pytest.mark.parametrize(("agreed", "today"), [(1, 1), (3, 3), (4, 3), (10, 9)])
+@pytest.mark.parametrize(("agreed", "today"), [(1, 1), (3, 3), (4, 3), (10, 9), (999_999_999, 1)])
 def test_policy_agreed_to(place, agreed, today) -> None:
     """A policy of today or later covers today's, compared as numbers."""
     place.write(cwd=f"{YES}policy = {agreed}\n")
@@ -612,7 +625,7 @@ def test_application_names(name) -> None:
 def test_application_names_refused(place, name) -> None:
     """Any other name is no name, and asking in it is a programming error."""
     assert consent.parse_application(name) is None
-    for ask in (lambda: place.read(name), lambda: host_consent(name, True, None, **place.keywords())):  # noqa: FBT003
+    for ask in (lambda: place.read(name), lambda: host_consent(name, True, None, **place.keywords())):
         with pytest.raises(ValueError, match="not an application name"):
             ask()
 

@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 
 import support
-
 from franklinwh_telemetry.launch import SENDER_MARK
 
 AUDIT = """

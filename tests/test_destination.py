@@ -12,13 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import franklinwh_telemetry
-from franklinwh_telemetry.consent import HOST, DenialReason, Denied, Granted, host_consent, read_consent
+from franklinwh_telemetry.address import BadDestination, is_loopback
+from franklinwh_telemetry.consent import HOST, Granted, host_consent, read_consent
+from franklinwh_telemetry.denial import DenialReason, Denied
 from franklinwh_telemetry.destination import (
     FILE,
-    BadDestination,
     Destination,
     choose,
-    is_loopback,
     parse_destination,
     route,
 )
@@ -85,7 +85,7 @@ def test_otlp(text, url, host) -> None:
 
 @pytest.mark.parametrize(
     "host",
-    ["c.example", "10.0.0.1", "128.0.0.1", "0.0.0.0", "[2001:db8::1]", "[::2]"],  # noqa: S104
+    ["c.example", "10.0.0.1", "128.0.0.1", "192.0.2.7", "[2001:db8::1]", "[::2]"],
 )
 def test_plain_http(host) -> None:
     """Plain HTTP to another machine is refused unless it was allowed."""
@@ -172,7 +172,7 @@ def test_plain_http_to_lookalikes(host) -> None:
         ("https://c.example/%zz", "path"),
         ("https://c.example/%2", "path"),
         ("https://c.example/a|b", "path"),
-        (f"https://c.example/{'a' * 2048}", "2048"),
+        (f"https://c.example/{'a' * 2031}", "2048"),
     ],
 )
 def test_otlp_refused(text, word) -> None:
@@ -181,6 +181,22 @@ def test_otlp_refused(text, word) -> None:
     assert word in message
     assert message.isprintable()
     assert "surprise" not in message
+
+
+def test_otlp_longest() -> None:
+    """The longest URL, host and label are usable."""
+    path = "a" * 2030
+    assert usable(parse_destination(f"https://c.example/{path}")).url == f"https://c.example/{path}/v1/traces"
+    host = f"{'a' * 63}.{'b.' * 94}c"
+    assert len(host) == 253
+    assert usable(parse_destination(f"https://{host}")).host == host
+    assert "host" in refused(parse_destination(f"https://{host}c"))
+
+
+def test_file() -> None:
+    """The embedded default is a file, and no address at all."""
+    assert FILE.to_fields() == {"kind": "file", "url": "", "api_key": "", "allow_http": False}
+    assert FILE.host == "file"
 
 
 # --- PostHog
@@ -340,7 +356,7 @@ def test_value() -> None:
     assert len({*SOME, again}) == len(SOME)
     assert parse_destination("") == parse_destination("")
     for forge in (
-        lambda: Destination(object(), "file", "", "", False, "file"),  # noqa: FBT003
+        lambda: Destination(object(), "file", "", "", False, "file"),
         lambda: type("Forged", (Destination,), {}),
         lambda: copy.copy(again),
         lambda: pickle.dumps(again),
@@ -402,7 +418,7 @@ class Inis:
             "home": str(self.folder / "home"),
             "machine_ini": str(self.folder / "etc.ini"),
         }
-        result = host_consent(APP, True, None, **keywords) if host else read_consent(APP, **keywords)  # noqa: FBT003
+        result = host_consent(APP, True, None, **keywords) if host else read_consent(APP, **keywords)
         assert isinstance(result, Granted), result
         return result
 
@@ -456,7 +472,7 @@ def test_route_to_own_network(inis) -> None:
         ("api_key = phx_surprise\n", "personal"),
         ("api_key = surprise@example.com\n", "letters"),
         ("api_key = phc_surprise\nposthog_host = https://surprise@x\n", "password"),
-        ("posthog_host = eu.i.posthog.com\n", "api_key"),
+        ("posthog_host = eu.i.posthog.com\n", "without an `api_key`"),
         ("allow_http = surprise\n", "allow_http"),
     ],
 )
@@ -527,7 +543,7 @@ def test_route_when_something_else_was_agreed_to(inis, text) -> None:
 
 def test_route_by_the_host_alone(tmp_path) -> None:
     """Where no ini exists, the host's consent routes by its own literal, and refusals name it."""
-    granted = host_consent(APP, True, None, environ={}, cwd=str(tmp_path), home=str(tmp_path), machine_ini="/nowhere")  # noqa: FBT003
+    granted = host_consent(APP, True, None, environ={}, cwd=str(tmp_path), home=str(tmp_path), machine_ini="/nowhere")
     assert isinstance(granted, Granted)
     assert (granted.source, granted.ini) == (HOST, None)
     assert usable(route(granted, literal="https://c.example")).host == "c.example"

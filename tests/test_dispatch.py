@@ -6,10 +6,10 @@ import threading
 from pathlib import Path
 
 import pytest
-import support
-from support import CONSENT, VERSION_4, WORKED_EXAMPLE
 
+import support
 from franklinwh_telemetry import Telemetry, Vocabulary, dispatch_cli_event, testing
+from support import CONSENT, VERSION_4, WORKED_EXAMPLE
 
 
 def example(work: str, *arguments: str, **keywords):

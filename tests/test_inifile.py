@@ -15,8 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import franklinwh_telemetry
-from franklinwh_telemetry import inifile
-from franklinwh_telemetry.inifile import Edited, EditRefusal, EditRefused, Ini, IniProblem, ProblemKind
+from franklinwh_telemetry import iniedit, inifile
+from franklinwh_telemetry.iniedit import Edited, EditRefusal, EditRefused
+from franklinwh_telemetry.inifile import Ini, IniProblem, ProblemKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -28,8 +29,8 @@ needs_root = pytest.mark.skipif(not ROOT, reason="only root can give files away"
 ACCOUNT = b"[energy.franklinwh.com]\nemail = me@example.com\npassword = 100%safe%(x)s\n\n"
 MOUNTED = """
 import sys
-from franklinwh_telemetry import inifile
-print(inifile.edit(sys.argv[1], "telemetry", {"enabled": "true"}).reason.name)
+from franklinwh_telemetry import iniedit, inifile
+print(iniedit.edit(sys.argv[1], "telemetry", {"enabled": "true"}).reason.name)
 """
 
 
@@ -270,7 +271,8 @@ def test_read_too_large(place) -> None:
     written(path, text + b"#" * (inifile.MAX_INI_BYTES - len(text)))
     assert sections(inifile.read(str(path), explicit=False)) == {"telemetry": {"enabled": "true"}}
     written(path, text + b"#" * (inifile.MAX_INI_BYTES - len(text) + 1))
-    assert kind(inifile.read(str(path), explicit=False)) is ProblemKind.TOO_LARGE
+    problem = bad(inifile.read(str(path), explicit=False))
+    assert (problem.kind, problem.detail) == (ProblemKind.TOO_LARGE, f"it has {inifile.MAX_INI_BYTES + 1} bytes")
 
 
 def test_read_file_that_grows(place, monkeypatch) -> None:
@@ -356,7 +358,7 @@ def test_read_without_posix_owners(place, monkeypatch) -> None:
     """Where files have no POSIX owner and mode, those two are not looked at."""
     path = written(place / "a.ini", b"[telemetry]\nenabled = true\n")
     Path(path).chmod(0o666)
-    monkeypatch.setattr(inifile, "_effective_uid", None)
+    monkeypatch.setattr(inifile, "effective_uid", None)
     assert sections(inifile.read(path, explicit=False)) == {"telemetry": {"enabled": "true"}}
 
 
@@ -414,8 +416,8 @@ def test_cache_is_bounded(place, opened) -> None:
     """A program that looks in ever new places does not remember them all."""
     for number in range(inifile._MAX_CACHED * 2):
         inifile.read(written(place / f"{number}.ini", b"[telemetry]\n"), explicit=False)
+        assert len(inifile._cache) <= inifile._MAX_CACHED
     assert len(opened) == inifile._MAX_CACHED * 2
-    assert len(inifile._cache) <= inifile._MAX_CACHED
 
 
 def test_read_never_calls_the_builtin_open(place, monkeypatch) -> None:
@@ -485,25 +487,25 @@ EDITS = [
 def test_edit(place, before, changes, after) -> None:
     """Exactly the asked-for keys of the one section change, and no other byte."""
     path = written(place / "a.ini", before)
-    assert inifile.edit(path, "telemetry", changes) == Edited(path, changed=before != after)
+    assert iniedit.edit(path, "telemetry", changes) == Edited(path, changed=before != after)
     assert Path(path).read_bytes() == after
-    assert inifile.edit(path, "telemetry", changes) == Edited(path, changed=False)
+    assert iniedit.edit(path, "telemetry", changes) == Edited(path, changed=False)
     assert os.listdir(place) == ["a.ini"]
 
 
 def test_edit_another_application(place) -> None:
     """One application's answer is written beside another's, never over it."""
     path = written(place / "a.ini", b"[telemetry]\nenabled = true\n")
-    inifile.edit(path, "telemetry myapp", {"enabled": "false"})
+    iniedit.edit(path, "telemetry myapp", {"enabled": "false"})
     assert Path(path).read_bytes() == b"[telemetry]\nenabled = true\n\n[telemetry myapp]\nenabled = false\n"
 
 
 def test_edit_makes_the_file(place) -> None:
     """A missing file is made for its user alone; taking keys out of a missing file makes none."""
     path = place / "new.ini"
-    assert inifile.edit(str(path), "telemetry", {"enabled": None}) == Edited(str(path), changed=False)
+    assert iniedit.edit(str(path), "telemetry", {"enabled": None}) == Edited(str(path), changed=False)
     assert not path.exists()
-    assert inifile.edit(str(path), "telemetry", {"enabled": "true"}) == Edited(str(path), changed=True)
+    assert iniedit.edit(str(path), "telemetry", {"enabled": "true"}) == Edited(str(path), changed=True)
     assert path.read_bytes() == b"[telemetry]\nenabled = true\n"
     assert path.stat().st_mode & 0o7777 == 0o600
 
@@ -516,10 +518,10 @@ def test_edit_through_a_link(place) -> None:
     link, dangling = place / "link.ini", place / "dangling.ini"
     link.symlink_to("real/a.ini")
     dangling.symlink_to("real/new.ini")
-    assert inifile.edit(str(link), "telemetry", {"enabled": "yes"}) == Edited(str(real), changed=True)
+    assert iniedit.edit(str(link), "telemetry", {"enabled": "yes"}) == Edited(str(real), changed=True)
     assert link.is_symlink()
     assert real.read_bytes() == b"[telemetry]\nenabled = yes\n"
-    inifile.edit(str(dangling), "telemetry", {"enabled": "yes"})
+    iniedit.edit(str(dangling), "telemetry", {"enabled": "yes"})
     assert dangling.is_symlink()
     assert (place / "real" / "new.ini").read_bytes() == b"[telemetry]\nenabled = yes\n"
 
@@ -533,7 +535,7 @@ def test_edit_keeps_mode_and_owner(place, mode) -> None:
     if ROOT:
         os.chown(path, 1234, 2345)
     before = path.stat()
-    assert inifile.edit(str(path), "telemetry", {"enabled": "true"}) == Edited(str(path), changed=True)
+    assert iniedit.edit(str(path), "telemetry", {"enabled": "true"}) == Edited(str(path), changed=True)
     after = path.stat()
     assert (after.st_mode, after.st_uid, after.st_gid) == (before.st_mode, before.st_uid, before.st_gid)
 
@@ -546,19 +548,19 @@ def test_edit_keeps_extended_attributes(place) -> None:
         os.setxattr(path, "user.note", b"kept")
     except OSError as error:
         pytest.skip(f"no extended attributes here: {error}")
-    inifile.edit(path, "telemetry", {"enabled": "true"})
+    iniedit.edit(path, "telemetry", {"enabled": "true"})
     assert os.getxattr(path, "user.note") == b"kept"
 
 
 def edit_on(path: Path) -> Edited | EditRefused:
     """Switch telemetry on, as `on` does."""
-    return inifile.edit(str(path), "telemetry", {"enabled": "true"})
+    return iniedit.edit(str(path), "telemetry", {"enabled": "true"})
 
 
 def refused_unchanged(path: Path, expected: EditRefusal) -> EditRefused:
     """Edit a file, and see the refusal leave it as it was."""
     before = path.read_bytes()
-    result = refusal(inifile.edit(str(path), "telemetry", {"enabled": "true", "uuid": None}))
+    result = refusal(iniedit.edit(str(path), "telemetry", {"enabled": "true", "uuid": None}))
     assert result.reason is expected
     assert path.read_bytes() == before
     assert not list(path.parent.glob("*.tmp"))
@@ -591,7 +593,7 @@ def test_edit_refuses_what_reads_differently_afterwards(place, monkeypatch) -> N
     """An edit is read back before it is kept: one that moved anything else is refused."""
     path = place / "a.ini"
     written(path, b"[a]\nx = 1\n[telemetry]\n")
-    monkeypatch.setattr(inifile, "_edited", lambda *_: "[a]\nx = 2\n[telemetry]\nenabled = true\n")
+    monkeypatch.setattr(iniedit, "_edited", lambda *_: "[a]\nx = 2\n[telemetry]\nenabled = true\n")
     refused_unchanged(path, EditRefusal.MALFORMED)
 
 
@@ -600,7 +602,7 @@ def test_edit_refuses_what_is_no_file(place, make) -> None:
     """A pipe or a folder is not written to, and does not hang."""
     path = str(place / "a.ini")
     make(path)
-    assert reason(inifile.edit(path, "telemetry", {"enabled": "true"})) is EditRefusal.NOT_REGULAR
+    assert reason(iniedit.edit(path, "telemetry", {"enabled": "true"})) is EditRefusal.NOT_REGULAR
 
 
 def test_edit_refuses_large_files(place) -> None:
@@ -614,7 +616,7 @@ def test_edit_refuses_a_missing_folder(place) -> None:
     """No folder is made for a file."""
     written(place / "file", b"")
     for name in ("gone/a.ini", "file/a.ini"):
-        assert reason(inifile.edit(str(place / name), "telemetry", {"enabled": "true"})) is EditRefusal.NO_FOLDER
+        assert reason(iniedit.edit(str(place / name), "telemetry", {"enabled": "true"})) is EditRefusal.NO_FOLDER
     assert os.listdir(place) == ["file"]
 
 
@@ -622,17 +624,17 @@ def test_edit_refuses_what_changes_meanwhile(place, monkeypatch) -> None:
     """What somebody else wrote during the edit is not overwritten."""
     path = place / "a.ini"
     written(path, b"[telemetry]\n")
-    real = inifile._fill
+    real = iniedit._fill
 
     def racing(descriptor, data):
         path.write_bytes(b"[telemetry]\nenabled = false\n")
         real(descriptor, data)
 
-    monkeypatch.setattr(inifile, "_fill", racing)
-    assert reason(inifile.edit(str(path), "telemetry", {"enabled": "true"})) is EditRefusal.CHANGED
+    monkeypatch.setattr(iniedit, "_fill", racing)
+    assert reason(iniedit.edit(str(path), "telemetry", {"enabled": "true"})) is EditRefusal.CHANGED
     assert path.read_bytes() == b"[telemetry]\nenabled = false\n"
-    monkeypatch.setattr(inifile, "_fill", lambda *_: path.unlink())
-    assert reason(inifile.edit(str(path), "telemetry", {"enabled": "true"})) is EditRefusal.CHANGED
+    monkeypatch.setattr(iniedit, "_fill", lambda *_: path.unlink())
+    assert reason(iniedit.edit(str(path), "telemetry", {"enabled": "true"})) is EditRefusal.CHANGED
     assert os.listdir(place) == []
 
 
@@ -644,8 +646,8 @@ def test_edit_refuses_a_file_made_meanwhile(place, monkeypatch) -> None:
         written(path, b"theirs")
         return "[telemetry]\n"
 
-    monkeypatch.setattr(inifile, "_edited", racing)
-    assert reason(inifile.edit(str(path), "telemetry", {"enabled": "true"})) is EditRefusal.CHANGED
+    monkeypatch.setattr(iniedit, "_edited", racing)
+    assert reason(iniedit.edit(str(path), "telemetry", {"enabled": "true"})) is EditRefusal.CHANGED
     assert path.read_bytes() == b"theirs"
 
 
@@ -660,7 +662,7 @@ def test_edit_refuses_when_the_disk_is_full(place, monkeypatch, exists) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "write", full)
-    assert inifile.edit(str(path), "telemetry", {"enabled": "true"}) == EditRefused(
+    assert iniedit.edit(str(path), "telemetry", {"enabled": "true"}) == EditRefused(
         EditRefusal.FAILED,
         str(path),
         "No space left on device",
@@ -694,7 +696,7 @@ def test_edit_without_posix_owners(place, monkeypatch) -> None:
             raise PermissionError(13, "Permission denied")
         return real(name, *args)
 
-    monkeypatch.setattr(inifile, "_effective_uid", None)
+    monkeypatch.setattr(iniedit, "effective_uid", None)
     monkeypatch.setattr(os, "open", files_only)
     monkeypatch.delattr(os, "fchmod")
     monkeypatch.delattr(os, "fchown")
@@ -819,7 +821,7 @@ def test_edit_takes_only_plain_words(place, section, changes) -> None:
     """A value that could break out of its line, or a section that is not ours, is a programming error."""
     path = place / "a.ini"
     with pytest.raises(ValueError, match=r"ours|telemetry|lower-case"):
-        inifile.edit(str(path), section, changes)
+        iniedit.edit(str(path), section, changes)
     assert not path.exists()
 
 
@@ -883,7 +885,7 @@ def test_edit_moves_no_other_byte(document) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "a.ini"
         written(path, before)
-        assert isinstance(inifile.edit(str(path), "telemetry", changes), Edited)
+        assert isinstance(iniedit.edit(str(path), "telemetry", changes), Edited)
         assert path.read_bytes() == after
 
 
@@ -916,7 +918,7 @@ def test_edit_of_anything(lines, eol, ended, changes) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "a.ini"
         written(path, before)
-        result = inifile.edit(str(path), "telemetry", changes)
+        result = iniedit.edit(str(path), "telemetry", changes)
         after = path.read_bytes()
     if expected is None or isinstance(result, EditRefused):
         refusal(result)

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 import support
 from support import CONSENT
 

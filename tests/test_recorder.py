@@ -8,10 +8,10 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
-import support
-from support import CONSENT, VERSION_4
 
+import support
 from franklinwh_telemetry import Telemetry, Vocabulary, guard, testing
+from support import CONSENT, VERSION_4
 
 WORDS = Vocabulary(["status", "mode", "tou --set", "set-mode", "watch"])
 

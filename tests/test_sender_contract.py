@@ -7,13 +7,13 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from google.protobuf import json_format
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
 from doubles import contract
 from doubles.leaks import nothing_leaks  # noqa: F401 - an autouse fixture
 from doubles.posthog import PostHogDouble
 from doubles.records import Told
-from google.protobuf import json_format
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-
 from franklinwh_telemetry.destination import Destination, parse_destination
 from franklinwh_telemetry.sender.delivery import Delivery
 from franklinwh_telemetry.sender.loopback import LoopbackReceiver
@@ -25,11 +25,13 @@ CASES = sorted(path.stem for path in contract.FOLDER.glob("*.json"))
 
 
 def read_case(name: str) -> dict[str, Any]:
+    """A case as its file has it."""
     loaded: dict[str, Any] = json.loads((contract.FOLDER / f"{name}.json").read_text(encoding="ascii"))
     return loaded
 
 
 def deliver(case: dict[str, Any], destination: object, folder: Path) -> None:
+    """Deliver the record of a case for real."""
     assert isinstance(destination, Destination)
     told = Told()
     delivery = Delivery(

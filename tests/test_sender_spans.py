@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import pytest
-from doubles.leaks import nothing_leaks  # noqa: F401 - an autouse fixture
-from doubles.records import APPLICATION, make_record
 from opentelemetry import trace
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import Event, ReadableSpan
@@ -16,6 +14,8 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags, TraceState
 
+from doubles.leaks import nothing_leaks  # noqa: F401 - an autouse fixture
+from doubles.records import APPLICATION, make_record
 from franklinwh_telemetry.sender import spans
 from franklinwh_telemetry.sender.provider import RecordTracer
 
@@ -29,12 +29,13 @@ class Collecting(SpanExporter):
     def __init__(self) -> None:
         self.spans: list[ReadableSpan] = []
 
-    def export(self, batch: Sequence[ReadableSpan]) -> SpanExportResult:  # type: ignore[override]
+    def export(self, batch: Sequence[ReadableSpan]) -> SpanExportResult:
         self.spans += batch
         return SpanExportResult.SUCCESS
 
 
 def finished(*records: Record) -> list[ReadableSpan]:
+    """The spans that the SDK makes of *records*."""
     exporter = Collecting()
     tracer = RecordTracer(APPLICATION, exporter)
     for record in records:
@@ -44,6 +45,7 @@ def finished(*records: Record) -> list[ReadableSpan]:
 
 
 def parts_of(span: ReadableSpan) -> dict[str, Any]:
+    """What a span is made of."""
     return {
         "name": span.name,
         "context": span.context,
@@ -80,6 +82,7 @@ OTHER_CONTEXT = SpanContext(1, 2, is_remote=False, trace_flags=TraceFlags(1))
 
 
 def changed_context(**changes: Any) -> SpanContext:
+    """The context of the span, but for *changes*."""
     fields = {"trace_id": 0xA001, "span_id": 1, "is_remote": False, "trace_flags": TraceFlags(1), **changes}
     return SpanContext(**fields)
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 import requests
 import trustme
-from doubles.leaks import nothing_leaks  # noqa: F401 - an autouse fixture
 
+from doubles.leaks import nothing_leaks  # noqa: F401 - an autouse fixture
 from franklinwh_telemetry.destination import Destination, parse_destination
 from franklinwh_telemetry.sender.answer import Answer, media_type, parse_retry_after
 from franklinwh_telemetry.sender.exchange import WireError
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
+    from typing_extensions import Self
+
     Answering = Callable[[ReceivedRequest], Iterable[bytes]]
 
 BODY = b"\x00body\xff"
@@ -32,6 +34,7 @@ TYPE = "application/x-protobuf"
 
 
 def destination(text: str, *, allow_http: bool = False) -> Destination:
+    """An OTLP destination."""
     parsed = parse_destination(text, allow_http=allow_http)
     assert isinstance(parsed, Destination)
     return parsed
@@ -50,6 +53,7 @@ def no_certificates_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def post(text: str, journal: Journal, *, deadline_s: float = 10.0, allow_http: bool = False) -> Answer:
+    """Post the body over a wire of its own."""
     there = destination(text, allow_http=allow_http)
     wire = Wire(there, journal, deadline_s=deadline_s)
     try:
@@ -59,6 +63,7 @@ def post(text: str, journal: Journal, *, deadline_s: float = 10.0, allow_http: b
 
 
 def expected_request(host: str, target: str = "/v1/traces", *more: str) -> bytes:
+    """The whole request, written out."""
     lines = [
         f"POST {target} HTTP/1.1",
         f"Host: {host}",
@@ -153,9 +158,10 @@ def test_cookie_is_never_kept_or_sent(journal: Journal) -> None:
         assert [request.raw for request in receiver.requests] == [expected_request(f"127.0.0.1:{receiver.port}")] * 2
 
 
-def test_netrc_is_not_read(journal: Journal, isolated: Path) -> None:
+def test_netrc_is_not_read(journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A password that somebody keeps for this host stays where it is."""
-    netrc = isolated / "home" / ".netrc"
+    monkeypatch.setenv("HOME", str(tmp_path))
+    netrc = tmp_path / ".netrc"
     netrc.write_text("machine 127.0.0.1 login surprise password surprise\n")
     netrc.chmod(0o600)
     with LoopbackReceiver() as receiver:
@@ -192,7 +198,7 @@ def test_plain_http_is_refused_beyond_this_machine(journal: Journal) -> None:
     allowed = destination("http://collector.invalid", allow_http=True)
     wire = Wire(allowed, journal)
     assert wire.post(allowed.url, BODY, TYPE).error is WireError.NAME_NOT_FOUND
-    object.__setattr__(allowed, "allow_http", False)  # noqa: PLC2801 - past its own guard
+    object.__setattr__(allowed, "allow_http", False)
     assert wire.post(allowed.url, BODY, TYPE) == Answer(error=WireError.PLAIN_HTTP)
     wire.close()
 
@@ -230,6 +236,8 @@ def test_resolver_that_hangs_is_not_waited_for(journal: Journal, monkeypatch: py
 
 
 def black_hole(closing: threading.Event) -> Answering:
+    """No answer until *closing*."""
+
     def never(_request: ReceivedRequest) -> Iterator[bytes]:
         closing.wait(20)
         yield b""
@@ -238,6 +246,8 @@ def black_hole(closing: threading.Event) -> Answering:
 
 
 def drip(closing: threading.Event, first: bytes, then: bytes) -> Answering:
+    """An answer that never ends, a little at a time."""
+
     def dripping(_request: ReceivedRequest) -> Iterator[bytes]:
         yield first
         while not closing.wait(0.02):
@@ -281,7 +291,7 @@ def test_connection_that_is_never_accepted_times_out(journal: Journal) -> None:
         address = full.getsockname()
         crowd = [socket.socket() for _ in range(4)]
         for one in crowd:
-            one.setblocking(False)  # noqa: FBT003 - the name of the method says it
+            one.setblocking(False)
             one.connect_ex(address)
         began_s = time.monotonic()
         answer = post(f"http://127.0.0.1:{address[1]}", journal, deadline_s=0.4)
@@ -353,12 +363,14 @@ def authority() -> trustme.CA:
 
 
 def server_context(authority: trustme.CA, name: str = "127.0.0.1") -> ssl.SSLContext:
+    """A server with a certificate for *name*."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert(name).configure_cert(context)
     return context
 
 
 def trust(authority: trustme.CA, variable: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the environment name the authority."""
     bundle = folder / "authority.pem"
     authority.cert_pem.write_to_path(str(bundle))
     monkeypatch.setenv(variable, str(bundle))
@@ -439,6 +451,8 @@ def test_media_type_is_one_or_nothing() -> None:
 
 
 def answer_as_proxy(told: list[ReceivedRequest]) -> Answering:
+    """Answer for the destination, and note what was asked."""
+
     def answer(request: ReceivedRequest) -> list[bytes]:
         told.append(request)
         return [reply(200, TYPE)]
@@ -469,7 +483,7 @@ class Tunnel:
         self._thread = threading.Thread(target=self._serve)
         self.connect = b""
 
-    def __enter__(self) -> Tunnel:
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 
@@ -546,7 +560,9 @@ def test_header_that_a_tunnel_must_not_have_stops_it(
 
 
 @pytest.mark.parametrize("status", [403, 407, 502])
-def test_proxy_that_does_not_connect_has_its_name(journal: Journal, monkeypatch: pytest.MonkeyPatch, status: int) -> None:
+def test_proxy_that_does_not_connect_has_its_name(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
     """The proxy's own no is no answer of the destination."""
     with LoopbackReceiver(lambda _request: [reply(status)]) as proxy:
         monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")

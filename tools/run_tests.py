@@ -76,6 +76,22 @@ class Runs:
         python = installed(f"opentelemetry-{release}", built, opentelemetry=specifier)
         self.on_wheel(f"opentelemetry {release}", python, built, *SENDER_TESTS)
 
+    def on_interpreter(self, version: str, built: Path) -> None:
+        """Run everything on a CPython of this minor version, if there is one."""
+        python = find_python(version)
+        if python is None:
+            self.closing[f"CPython {version}"] = "skipped: no such interpreter on the path or in pyenv"
+            return
+        self.on_wheel(f"CPython {version}", installed(f"python-{version}", built, python=python), built)
+
+    def conclude(self) -> None:
+        """Print how each run closed, and last of all how the first one did."""
+        locked = next(pin for pin in pins() if pin.startswith("opentelemetry-sdk=="))
+        print(f"\nsources and wheel ran on the newest OpenTelemetry as locked: {locked}")
+        for name, line in self.closing.items():
+            print(f"{name}: {line}")
+        print(f"==== {next(iter(self.closing.values()), 'nothing ran')} ====", flush=True)
+
 
 def extra_arguments() -> list[str]:
     """Return what the caller asks of every pytest, from the variable that pytest itself does not read."""
@@ -105,23 +121,14 @@ def main(names: list[str]) -> int:
     built = wheel() if names != ["dev"] else Path()
     if "wheel" in names:
         runs.on_wheel("wheel", installed("wheel", built), built)
-    if "otel" in names:
-        for release in RELEASES:
-            runs.on_release(release, f"=={release}", built)
+    releases = {release: f"=={release}" for release in RELEASES if "otel" in names}
     if "newest" in names:
-        runs.on_release("newest", ">=1.43,<2", built)
-    if "pythons" in names:
-        for version in PYTHONS:
-            if python := find_python(version):
-                runs.on_wheel(f"CPython {version}", installed(f"python-{version}", built, python=python), built)
-            else:
-                runs.closing[f"CPython {version}"] = "skipped: no such interpreter on the path or in pyenv"
-    locked = next(pin for pin in pins() if pin.startswith("opentelemetry-sdk=="))
-    print(f"\nThe newest OpenTelemetry here is the lock's, {locked}.")
-    for name, line in reversed(runs.closing.items()):
-        print(f"{name}: {line}")
-    if runs.closing:
-        print(f"==== {next(iter(runs.closing.values()))} ====", flush=True)
+        releases["newest"] = ">=1.43,<2"
+    for release, specifier in releases.items():
+        runs.on_release(release, specifier, built)
+    for version in PYTHONS if "pythons" in names else ():
+        runs.on_interpreter(version, built)
+    runs.conclude()
     return int(runs.failed)
 
 

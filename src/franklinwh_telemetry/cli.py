@@ -7,30 +7,31 @@ Exit status: 0 done, 1 refused or kept (the last line says why), 2 wrong usage.
 from __future__ import annotations
 
 import json
+import os
 import sys
 from typing import TYPE_CHECKING
 
 import click
 
 from franklinwh_telemetry import consenting, showing
-from franklinwh_telemetry.recorder import Telemetry
+from franklinwh_telemetry.applications import application_of, known_applications
 from franklinwh_telemetry.vocabularies import franklinwh_cloud
-from franklinwh_telemetry.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
-    from franklinwh_telemetry.program import Program
+    from collections.abc import Callable
 
-_application = click.option(
-    "--application",
-    default=franklinwh_cloud.APPLICATION,
-    show_default=True,
-    metavar="NAME",
-    help="The application that is meant.",
-)
+    from franklinwh_telemetry.consenting import Told
+    from franklinwh_telemetry.program import Program
+    from franklinwh_telemetry.recorder import Telemetry
+
+_application = click.option("--application", metavar="NAME", help="One application; default: all that are known.")
 _config = click.option("--config", type=click.Path(), metavar="PATH", help="The franklinwh.ini that is meant.")
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Exit status: 0 done, 1 refused or kept, 2 wrong usage.",
+)
 @click.version_option(package_name="franklinwh-telemetry")
 def cli() -> None:
     """Opt-in telemetry: five facts about a command, and nothing else."""
@@ -40,13 +41,20 @@ def cli() -> None:
 @_application
 @_config
 @click.option("--yes", is_flag=True, help="Do not ask: you have read what would be sent.")
-def on(application: str, config: str | None, yes: bool) -> int:  # noqa: FBT001 - a flag of the command line
+def on(application: str | None, config: str | None, yes: bool) -> int:  # noqa: FBT001 - a flag of the command line
     """Show what would be sent and where, ask, and write the consent into franklinwh.ini."""
-    plan = consenting.plan_on(telemetry_of(application, config))
+    meant = _meant(application, config)
+    if yes and len(meant) > 1:
+        names = ", ".join(telemetry.application for telemetry in meant)
+        raise click.UsageError(f"--yes answers for one application: add --application with one of {names}")
+    return max(_turn_on(telemetry, yes=yes) for telemetry in meant)
+
+
+def _turn_on(telemetry: Telemetry, *, yes: bool) -> int:
+    plan = consenting.plan_on(telemetry)
     if isinstance(plan, str):
         raise click.ClickException(plan)
-    for line in plan.explanation():
-        click.echo(line)
+    _say(plan.explanation())
     if not yes:
         if not sys.stdin.isatty():
             raise click.ClickException("nothing was changed: there is no terminal to ask on; give --yes to say yes")
@@ -63,39 +71,42 @@ def on(application: str, config: str | None, yes: bool) -> int:  # noqa: FBT001 
 @cli.command(epilog="Example: franklinwh-telemetry off")
 @_application
 @_config
-def off(application: str, config: str | None) -> int:
+def off(application: str | None, config: str | None) -> int:
     """Withdraw the consent and throw away, unsent, all that waits."""
-    told = consenting.turn_off(telemetry_of(application, config))
-    for line in told.lines:
-        click.echo(line)
-    return 0 if told.done else 1
+    return _tell_each(application, config, consenting.turn_off)
+
+
+@cli.command(epilog="Example: franklinwh-telemetry erase --application franklinwh-cloud")
+@_application
+@_config
+def erase(application: str | None, config: str | None) -> int:
+    """Turn off, and delete all that is kept here; tells the old UUID, so that its events can be deleted too."""
+    return _tell_each(application, config, consenting.erase)
 
 
 @cli.command(epilog="Example: franklinwh-telemetry status --json")
 @_application
 @_config
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def status(application: str, config: str | None, as_json: bool) -> int:  # noqa: FBT001
+def status(application: str | None, config: str | None, as_json: bool) -> int:  # noqa: FBT001
     """Say whether telemetry is on, which rule decided, what waits, and what has gone wrong."""
-    state = telemetry_of(application, config).status()
+    states = [telemetry.status() for telemetry in _meant(application, config)]
     if as_json:
-        click.echo(json.dumps(state.to_fields(), indent=2, sort_keys=True))
+        fields = {"applications": [state.to_fields() for state in states]}
+        click.echo(json.dumps(fields, indent=2, sort_keys=True))
     else:
-        for line in showing.status_lines(state):
-            click.echo(line)
+        for state in states:
+            _say(state.lines())
     return 0
 
 
 @cli.command(epilog="Example: franklinwh-telemetry send")
 @_application
-def send(application: str) -> int:
+def send(application: str | None) -> int:
     """Send what waits, now, and say how it went."""
-    from franklinwh_telemetry import sending  # noqa: PLC0415 - only this command needs it
+    from franklinwh_telemetry.sending import send_now  # noqa: PLC0415 - only this command needs it
 
-    report = sending.send_now(telemetry_of(application, None))
-    for line in report.lines:
-        click.echo(line)
-    return 0 if report.done else 1
+    return _tell_each(application, None, send_now)
 
 
 @cli.command(epilog="Example: franklinwh-telemetry show --sent --raw")
@@ -105,34 +116,43 @@ def send(application: str) -> int:
 @click.option("--pending", "what", flag_value="pending", help="What a sender started now would send.")
 @click.option("--sent", "what", flag_value="sent", default=True, help="What was sent, from the journal (default).")
 @click.option("--raw", is_flag=True, help="The exact bytes of each request.")
-def show(application: str, config: str | None, what: str, raw: bool) -> int:  # noqa: FBT001
+@click.option("--json", "as_json", is_flag=True, help="Each request as a line of JSON: heading, head, and body decoded.")
+def show(application: str | None, config: str | None, what: str, raw: bool, as_json: bool) -> int:  # noqa: FBT001
     """Show the requests themselves: an example, those that wait, or those that were sent."""
-    requests = showing.requests_of(telemetry_of(application, config), what)
-    if isinstance(requests, str):
-        click.echo(requests)
-        return 0
-    output = click.get_binary_stream("stdout")
+    if raw and as_json:
+        raise click.UsageError("--raw and --json exclude each other")
+    requests = [request for telemetry in _meant(application, config) for request in showing.requests_of(telemetry, what)]
+    if not requests and not as_json:
+        click.echo(showing.NOTHING[what], err=raw)
+    output = sys.stdout.buffer
     for request in requests:
-        output.write(request.raw + b"\n" if raw else "\n".join([*showing.request_lines(request), ""]).encode())
+        if raw:
+            output.write(request.raw + b"\n")
+        elif as_json:
+            output.write(json.dumps(showing.request_fields(request), ensure_ascii=True).encode() + b"\n")
+        else:
+            text = "\n".join([*showing.request_lines(request), ""])
+            output.write(text.encode(sys.stdout.encoding or "utf-8", "backslashreplace"))
     output.flush()
     return 0
 
 
 @cli.command(epilog="Example: franklinwh-telemetry vocabulary > collector/vocabularies/franklinwh-cloud.json")
-@_application
+@click.option("--application", metavar="NAME", help="The application; default: franklinwh-cloud.")
 @click.option("--vocabulary", "spec", metavar="MODULE:OBJECT", help="Another program's vocabulary.")
 @click.option("--capacity", is_flag=True, help="Print how many bits a command and its success can carry.")
-def vocabulary(application: str, spec: str | None, capacity: bool) -> int:  # noqa: FBT001
+def vocabulary(application: str | None, spec: str | None, capacity: bool) -> int:  # noqa: FBT001
     """Print the list of commands that may be reported, as the Collector's gate reads it."""
     from franklinwh_telemetry.program import load_vocabulary  # noqa: PLC0415
 
-    words = load_vocabulary(spec) if spec else franklinwh_cloud.vocabulary()
+    (telemetry,) = _meant(application or franklinwh_cloud.APPLICATION, None)
+    words = load_vocabulary(spec) if spec else telemetry.vocabulary
     if isinstance(words, str):
         raise click.ClickException(words)
     if capacity:
         click.echo(f"{len(words.commands)} commands and `other`: {words.capacity_bits():.2f} bits an event")
     else:
-        click.echo(json.dumps({application: list(words.commands)}, indent=1, ensure_ascii=False))
+        click.echo(json.dumps({telemetry.application: list(words.commands)}, indent=1, ensure_ascii=False))
     return 0
 
 
@@ -162,13 +182,31 @@ def demo() -> int:
     return run_demo(click.echo)
 
 
-def telemetry_of(application: str, config: str | None) -> Telemetry:
-    """The telemetry of an application as this command line knows it; a usage error for a bad name."""
-    words = franklinwh_cloud.vocabulary() if application == franklinwh_cloud.APPLICATION else Vocabulary(())
+def _meant(application: str | None, config: str | None) -> list[Telemetry]:
+    """The application named, or all that are known; a usage error for a name that none can have."""
+    if application is None:
+        return known_applications(config)
     try:
-        return Telemetry(application, words, config=config)
+        return [application_of(application, config)]
     except ValueError as error:
         raise click.UsageError(str(error)) from error
+
+
+def _tell_each(application: str | None, config: str | None, act: Callable[[Telemetry], Told]) -> int:
+    """Do the same to each application that is meant, and say of each how it went."""
+    meant = _meant(application, config)
+    done = True
+    for telemetry in meant:
+        told = act(telemetry)
+        done = done and told.done
+        prefix = f"{telemetry.application}: " if len(meant) > 1 else ""
+        _say([prefix + line for line in told.lines])
+    return 0 if done else 1
+
+
+def _say(lines: list[str]) -> None:
+    for line in lines:
+        click.echo(line)
 
 
 def main() -> None:
@@ -181,6 +219,10 @@ def main() -> None:
     except click.Abort:
         click.echo("Nothing was changed.", err=True)
         sys.exit(1)
+    except BrokenPipeError:
+        # Whoever read us has seen enough; without this the interpreter complains once more as it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
     if callable(result):
         result()
     sys.exit(result or 0)

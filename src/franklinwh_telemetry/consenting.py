@@ -1,23 +1,26 @@
 """
-Giving and withdrawing consent: what `on` shows and writes, and what `off` takes back.
+Giving and withdrawing consent: what `on` shows and writes, what `off` takes back, and what `erase` deletes.
 """
 
 from __future__ import annotations
 
 import datetime
 import os
+import shutil
 from typing import TYPE_CHECKING, Final, final
 
 from franklinwh_telemetry import event, iniedit, inifile
+from franklinwh_telemetry.address import BadDestination
 from franklinwh_telemetry.consent import ROUTING_KEYS
-from franklinwh_telemetry.destination import BadDestination, choose
+from franklinwh_telemetry.destination import choose
 from franklinwh_telemetry.lock import Lock
-from franklinwh_telemetry.spool import SENDER_LIFETIME_S, existing_spools
-from franklinwh_telemetry.statefolder import home_folder, replace
+from franklinwh_telemetry.spool import SENDER_LIFETIME_S, assigned_texts, existing_spools
+from franklinwh_telemetry.statefolder import home_folder, remove_quietly, replace
 
 if TYPE_CHECKING:
     from franklinwh_telemetry.destination import Destination
     from franklinwh_telemetry.recorder import Telemetry
+    from franklinwh_telemetry.spool import Spool
 
 UPSTREAM_APPLICATION: Final = "franklinwh-cloud"
 UPSTREAM_WARNING: Final = (
@@ -69,6 +72,10 @@ class Plan:
         }
         return _edit(self.path, section, changes)
 
+    def decline(self) -> str | None:
+        """Write a no, so that nobody asks again; None, or what refused it."""
+        return _edit(self.path, inifile.section_name(self._telemetry.application), {"enabled": "false"})
+
 
 def plan_on(telemetry: Telemetry) -> Plan | str:
     """What turning *telemetry* on would mean; a one-line text where it cannot be turned on."""
@@ -84,7 +91,7 @@ def plan_on(telemetry: Telemetry) -> Plan | str:
     if isinstance(destination, BadDestination):
         return f"{path}: {destination.message}"
     kept = event.parse_execution_uuid(section.get("uuid", ""))
-    return Plan(telemetry, path, destination, str(kept or event.draw_execution_uuid(os.urandom)))
+    return Plan(telemetry, path, destination, str(kept) if kept is not None else _new_uuid())
 
 
 @final
@@ -96,6 +103,9 @@ class Told:
         self.done = done
 
 
+_BUSY: Final = Told(["Nothing was changed: a sender is still at work; try again in a minute."], done=False)
+
+
 def turn_off(telemetry: Telemetry) -> Told:
     """
     Write a no wherever there is a yes, and discard what waits.
@@ -103,33 +113,94 @@ def turn_off(telemetry: Telemetry) -> Told:
     The sender's locks are taken first and held over both, so that nothing leaves after this has answered. Where an
     ini cannot be edited nothing is changed there, and the lines to add are told.
     """
+    with _LockedSpools(telemetry) as locked:
+        if not locked.all_held:
+            return _BUSY
+        return _withdraw(telemetry, locked.spools, {"enabled": "false"})
+
+
+def erase(telemetry: Telemetry) -> Told:
+    """
+    Turn off, and delete what this machine keeps of *telemetry*'s application: events, journal, counts and UUID.
+
+    The UUID is rotated; the old ones are told, by which a maintainer can be asked to delete their events.
+    """
+    with _LockedSpools(telemetry) as locked:
+        if not locked.all_held:
+            return _BUSY
+        old = _known_uuids(telemetry)
+        told = _withdraw(telemetry, locked.spools, {"enabled": "false", "uuid": _new_uuid()})
+        if not told.done:
+            return told
+        root = telemetry.state_root()
+        if isinstance(root, str):
+            shutil.rmtree(os.path.join(root, telemetry.application), ignore_errors=True)
+        lines = [*told.lines, "The journal, the counts and the UUID kept on this machine are deleted."]
+        if old:
+            lines.append("To have the events that were sent deleted too, give the maintainer this UUID:")
+            lines.extend(f"  {text}" for text in old)
+        return Told(lines, done=True)
+
+
+def _withdraw(telemetry: Telemetry, spools: list[Spool], changes: dict[str, str]) -> Told:
     section = inifile.section_name(telemetry.application)
-    root = telemetry.state_root()
-    spools = list(existing_spools(root, telemetry.application)) if isinstance(root, str) else []
-    locks = []
     lines: list[str] = []
     done = True
-    try:
-        for spool in spools:
-            replace(spool.path("wake"), b"")
-            lock = Lock(spool.path("lock"))
-            locks.append(lock)
-            if not lock.acquire(LOCK_WAIT_S):
-                return Told(["Nothing was changed: a sender is still at work; try again in a minute."], done=False)
-        for path in _looked_up(telemetry):
-            found = inifile.read(path, explicit=True)
-            if not isinstance(found, inifile.Ini) or "enabled" not in found.sections.get(section, {}):
-                continue
-            refused = _edit(path, section, {"enabled": "false"})
-            done = done and refused is None
-            lines.append(refused or f"Off: {path} says so.")
-        discarded = sum(spool.empty() for spool in spools) if done else 0
-    finally:
-        for lock in locks:
-            lock.release()
+    for path in looked_up(telemetry):
+        found = inifile.read(path, explicit=True)
+        said = found.sections.get(section, {}) if isinstance(found, inifile.Ini) else {}
+        if "enabled" not in said and "uuid" not in said:
+            continue
+        refused = _edit(path, section, {key: text for key, text in changes.items() if key == "enabled" or key in said})
+        done = done and refused is None
+        lines.append(refused or f"Off: {path} says so.")
+    discarded = sum(spool.empty() for spool in spools) if done else 0
     if discarded:
         lines.append(f"{discarded} events that waited were thrown away, unsent.")
     return Told(lines or ["Telemetry was not on; nothing was changed."], done=done)
+
+
+class _LockedSpools:
+    """Every spool of an application, with its lock held where it could be had."""
+
+    def __init__(self, telemetry: Telemetry) -> None:
+        root = telemetry.state_root()
+        self.spools = list(existing_spools(root, telemetry.application)) if isinstance(root, str) else []
+        self.all_held = True
+        self._locks: list[Lock] = []
+
+    def __enter__(self) -> _LockedSpools:
+        for spool in self.spools:
+            replace(spool.path("wake"), b"")
+            lock = Lock(spool.path("lock"))
+            self._locks.append(lock)
+            self.all_held = self.all_held and lock.acquire(LOCK_WAIT_S)
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        for spool in self.spools:
+            remove_quietly(spool.path("wake"))
+        for lock in self._locks:
+            lock.release()
+
+
+def _known_uuids(telemetry: Telemetry) -> list[str]:
+    """The UUIDs in the inis looked up, and those assigned in the state folder."""
+    section = inifile.section_name(telemetry.application)
+    texts = []
+    for path in looked_up(telemetry):
+        found = inifile.read(path, explicit=True)
+        if isinstance(found, inifile.Ini):
+            texts.append(found.sections.get(section, {}).get("uuid", ""))
+    root = telemetry.state_root()
+    if isinstance(root, str):
+        texts.extend(assigned_texts(root, telemetry.application))
+    known = [str(parsed) for text in texts if (parsed := event.parse_execution_uuid(text)) is not None]
+    return list(dict.fromkeys(known))
+
+
+def _new_uuid() -> str:
+    return str(event.draw_execution_uuid(os.urandom))
 
 
 def _edit(path: str, section: str, changes: dict[str, str | None] | dict[str, str]) -> str | None:
@@ -140,7 +211,8 @@ def _edit(path: str, section: str, changes: dict[str, str | None] | dict[str, st
     return f"{path} was not changed: {edited.reason.value}. Put these lines into it by hand:\n{lines}"
 
 
-def _looked_up(telemetry: Telemetry) -> list[str]:
+def looked_up(telemetry: Telemetry) -> list[str]:
+    """The inis in which *telemetry*'s user may have answered, absolute, in their order."""
     here = [telemetry.config] if telemetry.config else ["franklinwh.ini", os.path.join("franklinwh", "franklinwh.ini")]
     home = home_folder(os.environ)
     return [*(os.path.abspath(path) for path in here), *([os.path.join(home, ".franklinwh.ini")] if home else [])]
@@ -148,7 +220,7 @@ def _looked_up(telemetry: Telemetry) -> list[str]:
 
 def _path_to_write(telemetry: Telemetry) -> str | None:
     """The file named, else the first looked up that speaks of telemetry, else the first there is, else home's."""
-    paths = _looked_up(telemetry)
+    paths = looked_up(telemetry)
     if telemetry.config:
         return paths[0]
     section = inifile.section_name(telemetry.application)

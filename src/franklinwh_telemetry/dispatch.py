@@ -13,16 +13,17 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from franklinwh_telemetry import event
+from franklinwh_telemetry.consent import HOST
+from franklinwh_telemetry.denial import DenialReason, Denied
 from franklinwh_telemetry.guard import guard
 from franklinwh_telemetry.outcome import exit_status, status_succeeded, succeeded
-from franklinwh_telemetry.recorder import Permission, Telemetry, in_event_loop, is_completion
-from franklinwh_telemetry.tally import Tally
+from franklinwh_telemetry.recorder import Telemetry, in_event_loop, is_completion
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import NoReturn
 
-    from franklinwh_telemetry.consent import Denied
+    from franklinwh_telemetry.permission import Permission
     from franklinwh_telemetry.vocabulary import Command
 
 NOT_ASSIGNED: Final = ("", "anonymous")
@@ -64,7 +65,7 @@ def dispatch_cli_event(
         reporter = telemetry if telemetry is not None else default_telemetry()
         if is_opted_in is not True:
             if is_opted_in is False:
-                reporter.discard_from("host")
+                reporter.discard_from(HOST)
             return
         answer = _Answer(reporter, execution_uuid, api_key)
         if not answer.holds() or is_completion(os.environ) or reporter.vocabulary.is_informational(command):
@@ -103,12 +104,12 @@ class _Answer:
 
     def holds(self) -> bool:
         """Whether it is a yes at this moment: no ini, variable or bad UUID speaks against it."""
-        return isinstance(self._permission(), Permission)
+        return not isinstance(self._permission(), Denied)
 
     def record(self, command: Command, executed_at_ms: int, latency_ms: int, *, success: bool) -> None:
         """Write the event down, if the answer still holds."""
         permission = self._permission()
-        if isinstance(permission, Permission):
+        if not isinstance(permission, Denied):
             self.reporter.record(
                 command,
                 executed_at_ms=executed_at_ms,
@@ -117,10 +118,10 @@ class _Answer:
                 permission=permission,
             )
 
-    def _permission(self) -> Permission | Denied | None:
+    def _permission(self) -> Permission | Denied:
         if not self._is_random:
             _count(self.reporter, "dispatch_uuid_not_random")
-            return None
+            return Denied(DenialReason.UUID_NOT_RANDOM, HOST)
         return self.reporter.host_permission(True, self._given, argument=self._argument)  # noqa: FBT003 - the answer
 
 
@@ -166,7 +167,7 @@ class _Pending:
             original(status)
 
         self._exit = exit
-        sys.exit = exit  # type: ignore[assignment]
+        sys.exit = exit
         atexit.register(self._complete)
 
     def _complete(self) -> None:
@@ -193,4 +194,6 @@ def _count(reporter: Telemetry, name: str) -> None:
     root = reporter.state_root()
     folder = os.path.join(root, reporter.application) if isinstance(root, str) else ""
     if folder and os.path.isdir(folder):
+        from franklinwh_telemetry.tally import Tally  # noqa: PLC0415 - only where a call is of no use
+
         Tally(folder).add(name)

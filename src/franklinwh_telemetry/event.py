@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import json
 from enum import Enum
-from typing import TYPE_CHECKING, Final, NoReturn, final
+from typing import TYPE_CHECKING, Final, final
 from uuid import UUID
+
+from franklinwh_telemetry.value import Value
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,31 +36,8 @@ _UUID_LENGTH: Final = 36
 _HEX_DIGITS: Final = frozenset("0123456789abcdef")
 
 
-class _Fixed:
-    """A value that does not change; a dataclass would cost every command half a millisecond at import."""
-
-    __slots__ = ()
-
-    def __setattr__(self, name: str, value: object) -> NoReturn:
-        message = f"{type(self).__name__} does not change: {name}"
-        raise AttributeError(message)
-
-    def __eq__(self, other: object) -> bool:
-        return type(self) is type(other) and self._values() == other._values()  # type: ignore[attr-defined]
-
-    def __hash__(self) -> int:
-        return hash(self._values())
-
-    def __repr__(self) -> str:
-        fields = ", ".join(f"{name}={getattr(self, name)!r}" for name in self.__slots__)
-        return f"{type(self).__name__}({fields})"
-
-    def _values(self) -> tuple[object, ...]:
-        return tuple(getattr(self, name) for name in self.__slots__)
-
-
 @final
-class CommandEvent(_Fixed):
+class CommandEvent(Value):
     """
     Five facts about one finished command; no field can hold free text.
 
@@ -83,16 +62,11 @@ class CommandEvent(_Fixed):
         success: bool,
         execution_uuid: UUID,
     ) -> None:
-        keep = object.__setattr__
-        keep(self, "command", command)
-        keep(self, "executed_at_ms", executed_at_ms)
-        keep(self, "execution_latency_ms", execution_latency_ms)
-        keep(self, "success", success)
-        keep(self, "execution_uuid", execution_uuid)
+        super().__init__(command, executed_at_ms, execution_latency_ms, execution_uuid, success)
 
 
 @final
-class Record(_Fixed):
+class Record(Value):
     """
     An event with the ids that the protocols ask for, drawn once so that every retry repeats them.
 
@@ -106,10 +80,7 @@ class Record(_Fixed):
     span_id: int
 
     def __init__(self, *, event: CommandEvent, trace_id: int, span_id: int) -> None:
-        keep = object.__setattr__
-        keep(self, "event", event)
-        keep(self, "trace_id", trace_id)
-        keep(self, "span_id", span_id)
+        super().__init__(event, span_id, trace_id)
 
 
 class RecordRefusal(Enum):

@@ -47,6 +47,11 @@ def remember_state_folder(folder: str) -> None:
         _state_folders[:] = [folder]
 
 
+def forget_state_folder() -> None:
+    """Name no folder any more, as when the process began."""
+    _state_folders.clear()
+
+
 def note_refusal(reason: str) -> None:
     """Note a refusal of our own that keeps an event from being recorded, such as an unsafe folder."""
     _keep_note(reason)

@@ -49,7 +49,8 @@ def launch(spool: Spool, now_s: float) -> bool:
     """
     Start a sender for *spool* if one is due, and say whether it was started.
 
-    At most two `stat`s when none is due; about a quarter of a millisecond when one is.
+    At most two `stat`s when none is due; about a quarter of a millisecond when one is. Of several hosts that find one
+    due at the same moment, the one that makes the mark of life starts it.
     Raises OSError when the process cannot be started.
     """
     reap()
@@ -57,11 +58,11 @@ def launch(spool: Spool, now_s: float) -> bool:
         return False
     if SENDER_MARK in os.environ or not is_python(sys.executable):
         return False
-    import subprocess  # noqa: PLC0415 - not loaded until something is to be sent
-
-    mark_alive(spool)
-    spool.tally.add("senders_launched")
+    if not _mark_first(spool, now_s):
+        return False
     try:
+        import subprocess  # noqa: PLC0415 - not loaded until something is to be sent
+
         child = subprocess.Popen(  # noqa: S603 - our own module, by the interpreter that runs us
             command_line(spool.folder),
             stdin=subprocess.DEVNULL,
@@ -73,12 +74,26 @@ def launch(spool: Spool, now_s: float) -> bool:
             start_new_session=True,
             creationflags=_creation_flags(subprocess),
         )
-    except OSError:
+    except BaseException:
         remove_quietly(spool.path("alive"))
         raise
+    # Counted once it runs: a process that could not be started is no sender that died.
+    spool.tally.add("senders_launched")
     # Nobody waits for this child; without a status, Popen would say so on stderr under -X dev.
     child.returncode = 0
     _children.append(child)
+    return True
+
+
+def _mark_first(spool: Spool, now_s: float) -> bool:
+    """Make the mark of life; False if another host has just made it, and starts the sender."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0)
+    try:
+        os.close(os.open(spool.path("alive"), flags, 0o600))
+    except FileExistsError:
+        if spool.sender_is_alive(now_s):
+            return False
+        mark_alive(spool)
     return True
 
 
@@ -123,21 +138,27 @@ def environment(environ: Mapping[str, str], path: Iterable[str]) -> dict[str, st
     return passed_on
 
 
-def module_path(path: Iterable[str], package_file: str = __file__) -> list[str]:
+def module_path(path: Iterable[object], package_file: str = __file__) -> list[str]:
     """
     The host's `sys.path`, absolute and reordered so that nothing beside the user's script hides a module.
 
     The standard library comes first, then the place we were imported from, then the rest in its order,
-    last what the host had first: the folder of its script, or the working directory under `-m`.
+    last what the host had first: the folder of its script, or the working directory under `-m`. What no
+    `PYTHONPATH` can say is left out: other objects than text, the empty entry, a path that holds the separator.
     """
-    absolute = [entry if os.path.isabs(entry) else os.path.join(_STARTED_IN, entry) for entry in path if entry]
-    absolute = [entry for entry in absolute if os.path.isabs(entry) and os.pathsep not in entry]
-    ours = os.path.dirname(os.path.dirname(package_file))
-    ours = ours if os.path.isabs(ours) else os.path.join(_STARTED_IN, ours)
+    entries = [_absolute(entry) for entry in path if isinstance(entry, str)]
+    beside_script = entries[0] if entries else ""
+    ours = _absolute(os.path.dirname(os.path.dirname(package_file)))
     library = os.path.dirname(os.__file__)
-    first = [entry for entry in absolute if entry == library or entry.startswith(library + os.sep + "lib-")]
-    rest = [entry for entry in absolute if entry not in first and entry != ours]
-    return list(dict.fromkeys([*first, ours, *rest[1:], *rest[:1]]))
+    first = [entry for entry in entries if entry == library or entry.startswith(library + os.sep + "lib-")]
+    rest = [entry for entry in entries if entry != beside_script]
+    ordered = dict.fromkeys([*first, ours, *rest, beside_script])
+    return [entry for entry in ordered if os.path.isabs(entry) and os.pathsep not in entry and "\0" not in entry]
+
+
+def _absolute(entry: str) -> str:
+    """The entry from the folder in which the program was started; an empty one, which is any folder, stays empty."""
+    return os.path.join(_STARTED_IN, entry) if entry else entry
 
 
 def is_python(executable: str | None) -> bool:

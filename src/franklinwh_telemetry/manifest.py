@@ -8,7 +8,8 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, Final, final
 
-from franklinwh_telemetry.destination import BadDestination, Destination
+from franklinwh_telemetry.address import BadDestination
+from franklinwh_telemetry.destination import Destination
 
 if TYPE_CHECKING:
     from franklinwh_telemetry.consent import Granted
@@ -22,7 +23,17 @@ MANIFEST_VERSION: Final = 1
 class Manifest:
     """Application, source of the consent, destination and vocabulary of one spool; it never leaves the machine."""
 
-    __slots__ = ("application", "by_argument", "commands", "destination", "explicit", "policy_version", "source")
+    __slots__ = (
+        "_encoded",
+        "_folder_name",
+        "application",
+        "by_argument",
+        "commands",
+        "destination",
+        "explicit",
+        "policy_version",
+        "source",
+    )
 
     def __init__(
         self,
@@ -42,6 +53,8 @@ class Manifest:
         self.destination = destination
         self.by_argument = by_argument
         self.commands = commands
+        self._encoded = b""
+        self._folder_name = ""
 
     @classmethod
     def of(
@@ -66,6 +79,8 @@ class Manifest:
 
     def encode(self) -> bytes:
         """The manifest as its file holds it."""
+        if self._encoded:
+            return self._encoded
         fields = {
             "application": self.application,
             "by_argument": self.by_argument,
@@ -76,12 +91,16 @@ class Manifest:
             "source": self.source,
             "v": MANIFEST_VERSION,
         }
-        return json.dumps(fields, sort_keys=True).encode("utf-8", "surrogateescape")
+        self._encoded = json.dumps(fields, sort_keys=True).encode("utf-8", "surrogateescape")
+        return self._encoded
 
     def folder_name(self) -> str:
         """A name for this yes: application, ini and destination together; a hash, used only on this machine."""
-        grant = json.dumps([self.application, self.source, self.destination.to_fields()], sort_keys=True)
-        return "spool-" + hashlib.sha256(grant.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+        if not self._folder_name:
+            grant = json.dumps([self.application, self.source, self.destination.to_fields()], sort_keys=True)
+            digest = hashlib.sha256(grant.encode("utf-8", "surrogateescape")).hexdigest()
+            self._folder_name = f"spool-{digest[:16]}"
+        return self._folder_name
 
     @classmethod
     def decode(cls, data: bytes) -> Manifest | None:

@@ -13,23 +13,20 @@ from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from franklinwh_telemetry import event
-from franklinwh_telemetry.consent import Denied, DenialReason, host_consent, parse_application, read_consent
-from franklinwh_telemetry.destination import route
-from franklinwh_telemetry.guard import guard, note_refusal, remember_state_folder
-from franklinwh_telemetry.launch import launch
-from franklinwh_telemetry.manifest import Manifest
+from franklinwh_telemetry.consent import host_consent, parse_application, read_consent
+from franklinwh_telemetry.denial import DenialReason, Denied
+from franklinwh_telemetry.guard import guard
 from franklinwh_telemetry.outcome import result_succeeded
 from franklinwh_telemetry.scope import CommandScope
-from franklinwh_telemetry.spool import Spool, assigned_uuid, existing_spools, open_spool
-from franklinwh_telemetry.statefolder import FolderRefusal, state_root
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from uuid import UUID
 
     from franklinwh_telemetry.consent import Granted
-    from franklinwh_telemetry.destination import Destination
+    from franklinwh_telemetry.permission import Permission
     from franklinwh_telemetry.scope import Run
+    from franklinwh_telemetry.statefolder import FolderRefusal
     from franklinwh_telemetry.status import Status
     from franklinwh_telemetry.vocabulary import Command, Vocabulary
 
@@ -38,16 +35,8 @@ if TYPE_CHECKING:
 MAX_QUEUED: Final = 1_000
 """What an event loop may record between two `flush()` calls; beyond it the oldest are dropped, counted."""
 
-
-class Permission:
-    """A yes, checked a moment ago, with the destination and the manifest that belong to it."""
-
-    __slots__ = ("destination", "granted", "manifest")
-
-    def __init__(self, granted: Granted, destination: Destination, manifest: Manifest) -> None:
-        self.granted = granted
-        self.destination = destination
-        self.manifest = manifest
+SETTLED_AFTER_NS: Final = 2_100_000_000
+"""A little more than the longest step (FAT's) in which a file system says when a folder changed."""
 
 
 class Telemetry:
@@ -87,6 +76,8 @@ class Telemetry:
         self._state_directory = state_directory
         self._queue: deque[tuple[str, event.Record]] = deque(maxlen=MAX_QUEUED)
         self._flushed_at_exit = False
+        self._last: tuple[tuple[object, ...], Permission | Denied] | None = None
+        self._emptied: tuple[str, list[tuple[str, int]]] | None = None
 
     def command(self, name: str | None = None, *, until_interrupted: bool = False) -> CommandScope:
         """
@@ -143,7 +134,7 @@ class Telemetry:
         allowed = permission or self.permission()
         if isinstance(allowed, Denied):
             return False
-        execution_uuid = self._execution_uuid(allowed.granted)
+        execution_uuid = allowed.execution_uuid(self.state_root())
         if execution_uuid is None:
             return False
         made = event.make_record(
@@ -159,7 +150,7 @@ class Telemetry:
         if in_event_loop():
             self._enqueue(allowed, made)
             return True
-        return self._write(allowed, [made])
+        return allowed.write(self.state_root(), [made])
 
     def flush(self) -> None:
         """
@@ -173,8 +164,8 @@ class Telemetry:
                 folder_name, record = self._queue.popleft()
                 records.setdefault(folder_name, []).append(record)
             allowed = self.permission() if records else None
-            if isinstance(allowed, Permission):
-                self._write(allowed, records.get(allowed.manifest.folder_name(), []))
+            if allowed is not None and not isinstance(allowed, Denied):
+                allowed.write(self.state_root(), records.get(allowed.manifest.folder_name(), []))
 
     def discard(self) -> None:
         """
@@ -189,12 +180,27 @@ class Telemetry:
     def discard_from(self, source: str | None) -> None:
         """Throw away what was recorded under the yes of one *source* (an ini's real path, or `host`); None for all."""
         root = self.state_root()
-        if not isinstance(root, str) or not os.path.isdir(os.path.join(root, self.application)):
+        folder = os.path.join(root, self.application) if isinstance(root, str) else ""
+        if not os.path.isdir(folder) or (source is not None and self._is_emptied(source, folder)):
             return
-        for spool in existing_spools(root, self.application):
+        from franklinwh_telemetry.spool import existing_spools  # noqa: PLC0415 - only where something may wait
+
+        stamps = [(folder, modified_ns(folder))]
+        for spool in existing_spools(os.path.dirname(folder), self.application):
+            stamps.append((spool.folder, modified_ns(spool.folder)))
             manifest = spool.manifest()
             if source is None or manifest is None or manifest.source == source:
                 spool.empty()
+        # A file system's clock ticks in steps: what has changed a moment ago may change again unseen.
+        settled_ns = time.time_ns() - SETTLED_AFTER_NS
+        is_settled = source is not None and all(stamp_ns < settled_ns for _path, stamp_ns in stamps)
+        self._emptied = (source or "", stamps) if is_settled else None
+
+    def _is_emptied(self, source: str, folder: str) -> bool:
+        """Whether nothing has been put below *folder* since it was emptied of *source*; a `stat` for each spool."""
+        if self._emptied is None or self._emptied[0] != source or self._emptied[1][0][0] != folder:
+            return False
+        return all(modified_ns(path) == then_ns for path, then_ns in self._emptied[1])
 
     def status(self) -> Status:
         """What is decided and by which rule, what waits, and what has gone wrong; see `status.Status`."""
@@ -208,7 +214,7 @@ class Telemetry:
         if isinstance(granted, Denied):
             if granted.reason is DenialReason.DISABLED:
                 self._queue.clear()
-                self.discard_from(os.path.realpath(granted.where))
+                self.discard_from(granted.where)
             return granted
         return self._routed(granted, argument)
 
@@ -232,15 +238,21 @@ class Telemetry:
         return self._routed(granted, argument)
 
     def _routed(self, granted: Granted, argument: str | None) -> Permission | Denied:
-        destination = route(granted, argument=argument, literal=self.literal)
-        if isinstance(destination, Denied):
-            return destination
-        by_argument = argument is not None
-        manifest = Manifest.of(granted, destination, self.vocabulary, self.policy_version, by_argument=by_argument)
-        return Permission(granted, destination, manifest)
+        asked = (granted, argument, self.literal, self.policy_version)
+        last = self._last
+        if last is not None and last[0] == asked:
+            return last[1]
+        from franklinwh_telemetry.permission import permit  # noqa: PLC0415 - only once there is a yes
+
+        literal, policy_version = self.literal, self.policy_version
+        allowed = permit(granted, self.vocabulary, policy_version, argument=argument, literal=literal)
+        self._last = (asked, allowed)
+        return allowed
 
     def state_root(self) -> str | FolderRefusal:
         """The folder of all state; nothing is made."""
+        from franklinwh_telemetry.statefolder import state_root  # noqa: PLC0415 - not needed where nobody is asked
+
         environ = {"STATE_DIRECTORY": self._state_directory} if self._state_directory else os.environ
         return state_root(environ)
 
@@ -257,31 +269,6 @@ class Telemetry:
             config=self.config,
         )
 
-    def _execution_uuid(self, granted: Granted) -> UUID | None:
-        if granted.execution_uuid is not None:
-            return granted.execution_uuid
-        root = self.state_root()
-        assigned = assigned_uuid(root, granted) if isinstance(root, str) else root
-        if isinstance(assigned, FolderRefusal):
-            note_refusal(f"no state folder: {assigned.value}")
-            return None
-        return assigned
-
-    def _write(self, allowed: Permission, records: list[event.Record]) -> bool:
-        root = self.state_root()
-        spool = open_spool(root, allowed.manifest, allowed.granted) if isinstance(root, str) else root
-        if not isinstance(spool, Spool):
-            note_refusal(f"no state folder: {spool.value}")
-            return False
-        if not records:
-            return False
-        remember_state_folder(os.path.dirname(spool.folder))
-        now_s = time.time()
-        for record in records:
-            spool.append(record, int(now_s * 1000))
-        launch(spool, now_s)
-        return True
-
     def _enqueue(self, allowed: Permission, record: event.Record) -> None:
         if not self._flushed_at_exit:
             self._flushed_at_exit = True
@@ -295,6 +282,14 @@ def in_event_loop() -> bool:
     """Whether an asyncio event loop runs in this thread, without importing asyncio."""
     asyncio = sys.modules.get("asyncio")
     return asyncio is not None and asyncio._get_running_loop() is not None  # noqa: SLF001 - documented, public by use
+
+
+def modified_ns(path: str) -> int:
+    """When the folder last changed; 0 where there is none."""
+    try:
+        return os.stat(path).st_mtime_ns
+    except OSError:
+        return 0
 
 
 def is_completion(environ: Mapping[str, str]) -> bool:

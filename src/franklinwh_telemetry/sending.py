@@ -8,8 +8,9 @@ import os
 import subprocess
 import sys
 import time
-from typing import TYPE_CHECKING, Final, final
+from typing import TYPE_CHECKING, Final
 
+from franklinwh_telemetry.consenting import Told
 from franklinwh_telemetry.launch import command_line, environment
 from franklinwh_telemetry.sender.send import Ending
 from franklinwh_telemetry.spool import SENDER_LIFETIME_S, existing_spools
@@ -23,20 +24,11 @@ if TYPE_CHECKING:
 _POLL_S: Final = 0.2
 
 
-@final
-class Report:
-    """What became of the events that waited, in lines for a person; *done* when none is left."""
-
-    def __init__(self, lines: list[str], *, done: bool) -> None:
-        self.lines = lines
-        self.done = done
-
-
-def send_now(telemetry: Telemetry) -> Report:
+def send_now(telemetry: Telemetry) -> Told:
     """Run a sender for every spool of *telemetry*'s application, pauses notwithstanding, and wait for it."""
     root = telemetry.state_root()
     if not isinstance(root, str):
-        return Report([f"There is no state folder: {root.value}."], done=False)
+        return Told([f"There is no state folder: {root.value}."], done=False)
     lines: list[str] = []
     sent = left = 0
     for spool in existing_spools(root, telemetry.application):
@@ -50,7 +42,7 @@ def send_now(telemetry: Telemetry) -> Report:
         if waiting:
             lines.append(f"{waiting} events are kept: {trouble.message if trouble else 'the sender did not finish'}.")
     lines.insert(0, f"Sent {sent} events." if sent or not left else "Nothing was sent.")
-    return Report(lines, done=not left)
+    return Told(lines, done=not left)
 
 
 def run_sender(spool: Spool) -> Ending:
@@ -73,7 +65,6 @@ def run_sender(spool: Spool) -> Ending:
         ending = Ending(ended.returncode) if known else Ending.KEPT
         if ending is not Ending.ANOTHER_SENDER:
             return ending
-        spool.tally.add("senders_completed")
         if time.monotonic() > deadline_s:
             return ending
         time.sleep(_POLL_S)

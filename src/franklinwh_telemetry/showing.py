@@ -1,5 +1,5 @@
 """
-What `status` and `show` print: the state in words, and the requests themselves.
+What `show` prints: the requests themselves, as bytes or in words.
 """
 
 from __future__ import annotations
@@ -10,10 +10,9 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Final, final
 
 from franklinwh_telemetry import event
-from franklinwh_telemetry.consent import Denied
+from franklinwh_telemetry.denial import Denied
 from franklinwh_telemetry.destination import FILE
 from franklinwh_telemetry.spool import existing_spools
-from franklinwh_telemetry.status import DEAD_SENDERS_REMEDY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
     from franklinwh_telemetry.destination import Destination
     from franklinwh_telemetry.recorder import Telemetry
     from franklinwh_telemetry.spool import Spool
-    from franklinwh_telemetry.status import Status
 
 EXAMPLE_LATENCY_MS: Final = 412
 NOTHING: Final = {
@@ -43,34 +41,9 @@ class Request:
         self.raw = raw
 
 
-def status_lines(state: Status) -> list[str]:
-    """The state of an application in words, a line each."""
-    lines = [f"{state.application}: {'on' if state.enabled else 'off'}", f"  decided by    {state.decision}"]
-    if state.destination:
-        lines.append(f"  destination   {state.destination}")
-    lines.append(f"  waiting       {state.pending} events")
-    lines.append(f"  delivered     {state.counts.get('delivered', 0)} events")
-    lines.extend(
-        f"  {name.replace('_', ' ')}: {count}"
-        for name, count in state.counts.items()
-        if name.startswith(("refused", "dropped", "discarded", "dispatch")) and count
-    )
-    if state.trouble:
-        lines.append(f"  last trouble  {state.trouble}")
-    if state.senders_died:
-        lines.append(f"  {state.senders_died} senders ended before they were done: {DEAD_SENDERS_REMEDY}")
-    if state.last_error:
-        lines.append(f"  last error    {state.last_error} ({state.counts.get('errors', 0)} in all)")
-    if state.state_folder:
-        lines.append(f"  kept in       {state.state_folder}")
-    return lines
-
-
-def requests_of(telemetry: Telemetry, what: str) -> list[Request] | str:
-    """The requests of *what* (`example`, `pending` or `sent`), or a line that says there are none."""
-    found = {"example": _example, "pending": _pending, "sent": _sent}[what](telemetry)
-    requests = list(found)
-    return requests or NOTHING[what]
+def requests_of(telemetry: Telemetry, what: str) -> list[Request]:
+    """The requests of *what*: `example`, `pending` or `sent`."""
+    return list({"example": _example, "pending": _pending, "sent": _sent}[what](telemetry))
 
 
 def request_lines(request: Request) -> list[str]:
@@ -78,6 +51,13 @@ def request_lines(request: Request) -> list[str]:
     from franklinwh_telemetry.sender.readable import readable  # noqa: PLC0415 - may load protobuf
 
     return [f"# {request.heading}", *readable(request.raw)]
+
+
+def request_fields(request: Request) -> dict[str, object]:
+    """A request for a program to read: its heading, the lines of its head, and its body decoded."""
+    from franklinwh_telemetry.sender.readable import decoded, head_lines  # noqa: PLC0415 - may load protobuf
+
+    return {"heading": request.heading, "head": head_lines(request.raw), "body": decoded(request.raw)}
 
 
 def example_record(telemetry: Telemetry, execution_uuid: UUID | None) -> event.Record:

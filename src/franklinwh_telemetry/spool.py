@@ -13,6 +13,7 @@ from franklinwh_telemetry.consent import Granted
 from franklinwh_telemetry.manifest import MAX_MANIFEST_BYTES, Manifest
 from franklinwh_telemetry.statefolder import (
     FolderRefusal,
+    discard,
     make_folder,
     read_small,
     remove_quietly,
@@ -77,15 +78,18 @@ class Spool:
         names = os.listdir(self.path("new"))
         surplus = len(names) + room - MAX_RECORDS
         oldest_allowed = f"{max(0, now_ms - MAX_AGE_MS):015d}"
-        if surplus <= 0 and (not names or min(names) >= oldest_allowed):
+        oldest = min(names, default=oldest_allowed)
+        if surplus <= 0 and oldest >= oldest_allowed:
             return
-        names.sort()
+        # At the bound one goes for each that comes, and there is no need to sort a thousand to know which.
+        names = [oldest] if surplus == 1 and oldest >= oldest_allowed else sorted(names)
         for index, name in enumerate(names):
             expired = name < oldest_allowed
             if not expired and index >= surplus:
                 break
-            remove_quietly(self.path(f"new/{name}"))
-            self.tally.add("dropped_too_old" if expired else "dropped_spool_full")
+            # Only who removed it counts it: another host drops the same ones, and a sender claims them.
+            if discard(self.path(f"new/{name}")):
+                self.tally.add("dropped_too_old" if expired else "dropped_spool_full")
 
     def names(self) -> list[str]:
         """The names of the records that wait, oldest first."""
@@ -110,8 +114,8 @@ class Spool:
         discarded = 0
         for place in ("new", "claimed", "tmp"):
             for name in _listing(self.path(place)):
-                remove_quietly(self.path(f"{place}/{name}"))
-                discarded += place != "tmp"
+                removed = discard(self.path(f"{place}/{name}"))
+                discarded += removed and place != "tmp"
         if discarded:
             self.tally.add("discarded_on_withdrawal", discarded)
         return discarded
@@ -152,8 +156,8 @@ def open_spool(root: str, manifest: Manifest, granted: Granted) -> Spool | Folde
 
 def assert_granted(granted: Granted, manifest: Manifest) -> None:
     """Raise TypeError unless *granted* is a real yes to what *manifest* says."""
-    if type(granted) is not Granted or granted.application != manifest.application:
-        message = f"recording needs the Granted of {manifest.application}, not {type(granted).__name__}"
+    if type(granted) is not Granted or granted.application != manifest.application or granted.source != manifest.source:
+        message = f"recording needs the Granted of {manifest.application} that its manifest names"
         raise TypeError(message)
 
 
@@ -169,12 +173,13 @@ def assigned_uuid(root: str, granted: Granted) -> UUID | FolderRefusal:
         if refusal is not None:
             return refusal
     path = uuid_path(root, granted.application, granted.source)
-    for _attempt in range(2):
+    for attempt in range(3):
         kept = event.parse_execution_uuid((read_small(path, 64) or b"").decode("ascii", "replace"))
         if kept is not None:
             return kept
-        if os.path.lexists(path):
-            remove_quietly(path)
+        # Not at the first look: what was missing then may be there by now, from another first run.
+        if attempt:
+            discard(path)
         write_once(path, str(event.draw_execution_uuid(os.urandom)).encode())
     return FolderRefusal.NOT_WRITABLE
 
@@ -183,6 +188,13 @@ def uuid_path(root: str, application: str, source: str) -> str:
     """Where the UUID of an application and ini is kept."""
     key = hashlib.sha256(source.encode("utf-8", "surrogateescape")).hexdigest()[:16]
     return os.path.join(root, application, f"uuid-{key}")
+
+
+def assigned_texts(root: str, application: str) -> list[str]:
+    """What the UUID files of an application hold."""
+    folder = os.path.join(root, application)
+    names = [name for name in _listing(folder) if name.startswith("uuid-")]
+    return [(read_small(os.path.join(folder, name), 64) or b"").decode("ascii", "replace") for name in sorted(names)]
 
 
 def existing_spools(root: str, application: str) -> Iterator[Spool]:

@@ -197,9 +197,22 @@ def read_small(path: str, max_bytes: int) -> bytes | None:
         os.close(descriptor)
 
 
-def remove_quietly(path: str) -> None:
-    """Remove a file that may be gone already."""
+def remove_quietly(path: str) -> bool:
+    """Remove a file that may be gone already, and say whether it was this call that removed it."""
     try:
         os.unlink(path)
     except OSError:
-        pass
+        return False
+    return True
+
+
+def discard(path: str) -> bool:
+    """The same for what should be a file of ours: a folder that stands in its place goes with all that it holds."""
+    if remove_quietly(path):
+        return True
+    if not os.path.isdir(path) or os.path.islink(path):
+        return False
+    import shutil  # noqa: PLC0415 - only where somebody has put a folder among our files
+
+    shutil.rmtree(path, ignore_errors=True)
+    return not os.path.lexists(path)

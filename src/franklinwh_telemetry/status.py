@@ -10,12 +10,14 @@ import time
 from typing import TYPE_CHECKING, Final, final
 
 from franklinwh_telemetry import guard
-from franklinwh_telemetry.consent import Denied
+from franklinwh_telemetry.denial import Denied
 from franklinwh_telemetry.spool import existing_spools
 from franklinwh_telemetry.statefolder import FolderRefusal, check_folder, read_small
 from franklinwh_telemetry.tally import Tally
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from franklinwh_telemetry.recorder import Telemetry
     from franklinwh_telemetry.spool import Spool
 
@@ -120,52 +122,75 @@ class Status:
         """All of it by name, ready for JSON."""
         return {name: getattr(self, name) for name in self.__slots__}
 
+    def lines(self) -> list[str]:
+        """All of it in words, a line each."""
+        lines = [f"{self.application}: {'on' if self.enabled else 'off'}", f"  decided by    {self.decision}"]
+        if self.destination:
+            lines.append(f"  destination   {self.destination}")
+        lines.append(f"  waiting       {self.pending} events")
+        lines.append(f"  delivered     {self.counts.get('delivered', 0)} events")
+        lines.extend(
+            f"  {name.replace('_', ' ')}: {count}"
+            for name, count in self.counts.items()
+            if name.startswith(("refused", "dropped", "discarded", "dispatch")) and count
+        )
+        if self.trouble:
+            lines.append(f"  last trouble  {self.trouble}")
+        if self.senders_died:
+            lines.append(f"  {self.senders_died} senders ended before they were done: {DEAD_SENDERS_REMEDY}")
+        if self.last_error:
+            lines.append(f"  last error    {self.last_error} ({self.counts.get('errors', 0)} in all)")
+        if self.state_folder:
+            lines.append(f"  kept in       {self.state_folder}")
+        return lines
+
 
 def read_status(telemetry: Telemetry) -> Status:
     """Look at consent, spools and counts of *telemetry*'s application; nothing is made, sent or waited for."""
     allowed = telemetry.permission()
     root = telemetry.state_root()
-    counts: dict[str, int] = {}
-    pending = died = 0
-    troubles: list[str] = []
-    last_error = "; ".join(guard.notes)
-    if isinstance(root, str):
-        folder = os.path.join(root, telemetry.application)
-        troubles.extend(
-            f"{path} is not used: {unsafe.value}"
-            for path in (root, folder)
-            if isinstance(unsafe := check_folder(path), FolderRefusal)
-        )
-        counts.update(Tally(folder).read())
-        last_error = (read_small(os.path.join(folder, "last-error"), 200) or b"").decode(
-            "utf-8", "replace"
-        ) or last_error
-        for spool in existing_spools(root, telemetry.application):
-            pending += len(spool.names())
-            of_spool = spool.tally.read()
-            died += _died(of_spool, alive=spool.sender_is_alive(time.time()))
-            for name, count in of_spool.items():
-                counts[name] = counts.get(name, 0) + count
-            trouble = read_trouble(spool)
-            if trouble is not None:
-                troubles.append(trouble.message)
-            unsafe = check_folder(spool.folder)
-            if isinstance(unsafe, FolderRefusal):
-                troubles.append(f"{spool.folder} is not used: {unsafe.value}")
-    else:
-        troubles.append(f"there is no state folder: {root.value}")
+    folder = os.path.join(root, telemetry.application) if isinstance(root, str) else ""
+    spools = list(existing_spools(root, telemetry.application)) if isinstance(root, str) else []
+    counted = [spool.tally.read() for spool in spools]
+    counts = Tally(folder).read() if folder else {}
+    for of_spool in counted:
+        for name, count in of_spool.items():
+            counts[name] = counts.get(name, 0) + count
+    now_s = time.time()
     return Status(
         application=telemetry.application,
         enabled=not isinstance(allowed, Denied),
         decision=allowed.explanation if isinstance(allowed, Denied) else _granted_by(allowed.granted.source),
         destination="" if isinstance(allowed, Denied) else allowed.destination.describe(),
-        state_folder=folder if isinstance(root, str) else "",
-        pending=pending,
+        state_folder=folder,
+        pending=sum(len(spool.names()) for spool in spools),
         counts=counts,
-        senders_died=died,
-        trouble="; ".join(troubles),
-        last_error=last_error,
+        senders_died=sum(
+            _died(of_spool, alive=spool.sender_is_alive(now_s))
+            for spool, of_spool in zip(spools, counted, strict=True)
+        ),
+        trouble="; ".join(_troubles(root, folder, spools)),
+        last_error=_last_error(folder),
     )
+
+
+def _troubles(root: str | FolderRefusal, folder: str, spools: list[Spool]) -> Iterator[str]:
+    if not isinstance(root, str):
+        yield f"there is no state folder: {root.value}"
+        return
+    for path in (root, folder, *(spool.folder for spool in spools)):
+        unsafe = check_folder(path)
+        if isinstance(unsafe, FolderRefusal):
+            yield f"{path} is not used: {unsafe.value}"
+    for spool in spools:
+        trouble = read_trouble(spool)
+        if trouble is not None:
+            yield trouble.message
+
+
+def _last_error(folder: str) -> str:
+    kept = read_small(os.path.join(folder, "last-error"), MAX_TROUBLE_BYTES) if folder else None
+    return kept.decode("utf-8", "replace") if kept else "; ".join(guard.notes)
 
 
 def _died(counts: dict[str, int], *, alive: bool) -> int:

@@ -40,13 +40,19 @@ class Tally:
         try:
             descriptor = os.open(path, _FLAGS, FILE_MODE)
         except FileNotFoundError:
-            os.mkdir(self._folder, FOLDER_MODE)
+            self._make_folder()
             descriptor = os.open(path, _FLAGS, FILE_MODE)
         try:
             if number > 0 and os.fstat(descriptor).st_size + number <= MAX_COUNT:
                 os.write(descriptor, b"." * number)
         finally:
             os.close(descriptor)
+
+    def _make_folder(self) -> None:
+        try:
+            os.mkdir(self._folder, FOLDER_MODE)
+        except FileExistsError:
+            return  # another process has just made it
 
     def read(self) -> dict[str, int]:
         """All counts, by name."""

@@ -76,7 +76,12 @@ class PostHogDouble:
         return reply(200, "application/json", b'{"flags":{},"errorsWhileComputingFlags":false}')
 
     def _batch(self, fields: dict[str, Any], key: object) -> bytes:
-        if not isinstance(key, str) or not key.isascii() or key.startswith("phx_") or not 0 < len(key) <= MAX_KEY_LENGTH:
+        if (
+            not isinstance(key, str)
+            or not key.isascii()
+            or key.startswith("phx_")
+            or not 0 < len(key) <= MAX_KEY_LENGTH
+        ):
             return reply(401, "text/plain", b"API key is not valid")
         batch = fields.get("batch")
         if not isinstance(batch, list) or not batch:

@@ -221,6 +221,10 @@ _ERRORS: Final[dict[WireError, tuple[Literal["temporary", "destination", "local"
         "its certificate could not be verified; if that stays so, name the authority in SSL_CERT_FILE",
     ),
     WireError.CONNECTION_BROKEN: ("temporary", "the connection broke; it is tried again later"),
+    WireError.ANSWER_TOO_LARGE: (
+        "destination",
+        "its answer is too large for a receiver of events; check the destination",
+    ),
     WireError.PROXY: ("temporary", "the proxy did not connect; check the proxy variables, or NO_PROXY"),
     WireError.JOURNAL: (
         "local",

@@ -103,6 +103,7 @@ class Line:
         self.exchange: Exchange | None = None
         self._lock = threading.Lock()
         self._handles: set[socket.socket] = set()
+        self._closed: set[socket.socket] = set()
 
     def current(self) -> Exchange:
         """The request under way; outside of one nothing may be connected or written."""
@@ -117,16 +118,10 @@ class Line:
         for family, address in _resolve(host, port, exchange.remaining_s()):
             if exchange.loopback_only and not ipaddress.ip_address(address[0].partition("%")[0]).is_loopback:
                 continue
-            candidate = socket.socket(family, socket.SOCK_STREAM)
-            candidate.settimeout(min(CONNECT_TIMEOUT_S, exchange.remaining_s()))
-            try:
-                candidate.connect(address)
-            except OSError as error:
-                candidate.close()
-                failure = WireError.TIMED_OUT if isinstance(error, TimeoutError) else WireError.REFUSED
-                continue
-            candidate.settimeout(exchange.remaining_s())
-            return candidate
+            found = _connected(family, address, exchange)
+            if isinstance(found, socket.socket):
+                return found
+            failure = found
         raise Stop(WireError.PROXY if exchange.via_proxy else failure)
 
     def watch(self, connected: socket.socket) -> socket.socket:
@@ -134,21 +129,52 @@ class Line:
         handle = connected.dup()
         with self._lock:
             self._handles.add(handle)
+            if self.current().timed_out:
+                with contextlib.suppress(OSError):
+                    handle.shutdown(socket.SHUT_RDWR)
         return handle
 
     def forget(self, handle: socket.socket) -> None:
-        """Close the second handle."""
+        """
+        The connection of a handle was closed.
+
+        Its answer may still be read: one without a length closes its connection first. So the handle is good, and
+        `cut` reaches it, until the request is over.
+        """
         with self._lock:
             self._handles.discard(handle)
-            handle.close()
+            self._closed.add(handle)
+        if self.exchange is None:
+            self.end()
+
+    def end(self) -> None:
+        """The request is over."""
+        self.exchange = None
+        with self._lock:
+            while self._closed:
+                self._closed.pop().close()
 
     def cut(self, exchange: Exchange) -> None:
         """The time of *exchange* is over: end every connection, so that whoever waits on one wakes up."""
         exchange.timed_out = True
         with self._lock:
-            for handle in self._handles:
+            for handle in self._handles | self._closed:
                 with contextlib.suppress(OSError):
                     handle.shutdown(socket.SHUT_RDWR)
+
+
+def _connected(family: socket.AddressFamily, address: Any, exchange: Exchange) -> socket.socket | WireError:
+    candidate: socket.socket | None = None
+    try:
+        candidate = socket.socket(family, socket.SOCK_STREAM)
+        candidate.settimeout(min(CONNECT_TIMEOUT_S, exchange.remaining_s()))
+        candidate.connect(address)
+        candidate.settimeout(exchange.remaining_s())
+    except (OSError, Stop) as error:
+        if candidate is not None:
+            candidate.close()
+        return WireError.TIMED_OUT if isinstance(error, (Stop, TimeoutError)) else WireError.REFUSED
+    return candidate
 
 
 def _resolve(host: str, port: int, within_s: float) -> list[tuple[socket.AddressFamily, Any]]:

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 _KEY_NAMES: Final = ("api_key", "token")
 _SHOWN_OF_A_KEY: Final = 8
+_END_OF_HEAD: Final = b"\r\n\r\n"
 
 
 def readable(request: bytes) -> list[str]:
@@ -15,21 +16,26 @@ def readable(request: bytes) -> list[str]:
 
     A body that is neither JSON nor OTLP is shown by its length alone.
     """
-    head, separator, body = request.partition(b"\r\n\r\n")
-    if not separator:
-        return _json_lines(request)
-    lines = head.decode("latin-1").split("\r\n")
+    head = head_lines(request)
+    body = json.dumps(decoded(request), indent=2, ensure_ascii=False).split("\n")
+    return [*head, "", *body] if head else body
+
+
+def head_lines(request: bytes) -> list[str]:
+    """The request line and every header; none for a line of the embedded file."""
+    head, separator, _body = request.partition(_END_OF_HEAD)
+    return head.decode("latin-1").split("\r\n") if separator else []
+
+
+def decoded(request: bytes) -> Any:
+    """The body as the protocol means it, keys shortened."""
+    head, separator, body = request.partition(_END_OF_HEAD)
     if b"application/x-protobuf" in head.lower():
-        return [*lines, "", *_json_lines(json.dumps(_decode_otlp(body)).encode())]
-    return [*lines, "", *_json_lines(body)]
-
-
-def _json_lines(body: bytes) -> list[str]:
+        return _decode_otlp(body)
     try:
-        decoded = json.loads(body)
+        return _shorten(json.loads(body if separator else request))
     except ValueError:
-        return [f"({len(body)} bytes)"]
-    return json.dumps(_shorten(decoded), indent=2, ensure_ascii=False).split("\n")
+        return f"({len(request)} bytes)"
 
 
 def _shorten(value: Any) -> Any:

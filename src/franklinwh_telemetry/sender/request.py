@@ -13,7 +13,7 @@ from requests.utils import (
     urldefragauth,
 )
 
-from franklinwh_telemetry.destination import is_loopback
+from franklinwh_telemetry.address import is_loopback
 
 if TYPE_CHECKING:
     import requests

@@ -11,21 +11,18 @@ from enum import IntEnum
 from typing import TYPE_CHECKING, Final
 
 from franklinwh_telemetry import event
-from franklinwh_telemetry.consent import HOST, Denied, DenialReason, host_consent, read_consent
-from franklinwh_telemetry.destination import route
-from franklinwh_telemetry.inifile import IniProblem, ProblemKind
-from franklinwh_telemetry.inifile import read as read_ini
+from franklinwh_telemetry.denial import Denied
 from franklinwh_telemetry.launch import mark_alive
 from franklinwh_telemetry.lock import Lock
+from franklinwh_telemetry.sender.standing import consent_again, still_granted
 from franklinwh_telemetry.spool import MAX_RECORDS, Spool, existing_spools
-from franklinwh_telemetry.statefolder import remove_quietly, replace
+from franklinwh_telemetry.statefolder import discard, remove_quietly, replace
 from franklinwh_telemetry.status import Trouble, read_trouble
 from franklinwh_telemetry.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from franklinwh_telemetry.consent import Granted
     from franklinwh_telemetry.manifest import Manifest
     from franklinwh_telemetry.sender.acknowledge import Trouble as DeliveryTrouble
     from franklinwh_telemetry.sender.delivery import Delivery
@@ -37,6 +34,9 @@ FIRST_PAUSE_S: Final = 60.0
 LONGEST_PAUSE_S: Final = 6 * 60 * 60.0
 LONGEST_ASKED_PAUSE_S: Final = 24 * 60 * 60.0
 """A destination may ask for a longer pause by `Retry-After`, up to a day."""
+
+_TURN_S: Final = 1.0
+"""How long a new sender waits for one that has had its last look and is about to end, so that nothing is stranded."""
 
 _POLL_S: Final = 0.1
 _LEFTOVER_MS: Final = 60 * 60 * 1000
@@ -55,7 +55,8 @@ def drain(folder: str, *, grace_s: float = GRACE_S) -> Ending:
     """Send what the spool at *folder* holds, if its yes still stands."""
     spool = Spool(folder)
     lock = Lock(spool.path("lock"))
-    if not lock.acquire():
+    if not lock.acquire(_TURN_S):
+        spool.tally.add("senders_completed")
         return Ending.ANOTHER_SENDER
     try:
         mark_alive(spool)
@@ -108,8 +109,7 @@ class _Rounds:
         spool = self._spool
         manifest = spool.manifest()
         if manifest is None:
-            spool.empty()
-            return Ending.DONE
+            return self._discard()
         denied = consent_again(manifest)
         if isinstance(denied, Denied):
             return self._refuse(denied)
@@ -126,11 +126,14 @@ class _Rounds:
 
     def _refuse(self, denied: Denied) -> Ending:
         if denied.is_withdrawal:
-            self._spool.empty()
-            remove_quietly(self._spool.path("backoff"))
-            return Ending.DONE
+            return self._discard()
         leave_trouble(self._spool, "consent", denied.explanation, None)
         return Ending.KEPT
+
+    def _discard(self) -> Ending:
+        self._spool.empty()
+        remove_quietly(self._spool.path("backoff"))
+        return Ending.DONE
 
     def _deliver(self, manifest: Manifest, records: dict[int, tuple[str, event.Record]]) -> Ending:
         spool, outcome = self._spool, self._outcome
@@ -166,7 +169,7 @@ class _Rounds:
                 application=manifest.application,
                 destination=manifest.destination,
                 folder=self._spool.folder,
-                may_send=lambda: _still_granted(self._spool),
+                may_send=lambda: still_granted(self._spool),
                 outcome=self._outcome,
             )
         return self._delivery
@@ -204,45 +207,6 @@ class _Outcome:
         remove_quietly(self._spool.path(f"claimed/{self._names[record.span_id]}"))
 
 
-def consent_again(manifest: Manifest) -> Granted | Denied:
-    """The yes under which a spool was filled, as it stands now: same source, same destination."""
-    if manifest.source == HOST:
-        granted = host_consent(manifest.application, True, None, policy_version=manifest.policy_version)  # noqa: FBT003
-    else:
-        granted = _ini_consent_again(manifest)
-    if isinstance(granted, Denied):
-        return granted
-    if granted.consented_host is not None and granted.consented_host != manifest.destination.host:
-        return Denied(DenialReason.DESTINATION_CHANGED, manifest.source)
-    return granted
-
-
-def _ini_consent_again(manifest: Manifest) -> Granted | Denied:
-    found = read_ini(manifest.source, explicit=manifest.explicit)
-    if found is None:
-        return Denied(DenialReason.NO_INI, manifest.source)
-    if isinstance(found, IniProblem) and found.kind is ProblemKind.FOREIGN_OWNER:
-        return Denied(DenialReason.FOREIGN_OWNER, manifest.source)
-    granted = read_consent(manifest.application, policy_version=manifest.policy_version, config=manifest.source)
-    if isinstance(granted, Denied):
-        return granted
-    if granted.source != manifest.source:
-        return Denied(DenialReason.NO_SECTION, manifest.source)
-    if not manifest.by_argument and not granted.routing.keys().isdisjoint(("endpoint", "api_key")):
-        destination = route(granted)
-        if isinstance(destination, Denied):
-            return destination
-        if destination != manifest.destination:
-            # The user has sent new events elsewhere; what was recorded for the old place may not follow.
-            return Denied(DenialReason.DISABLED, manifest.source, "its destination is another one now")
-    return granted
-
-
-def _still_granted(spool: Spool) -> bool:
-    manifest = spool.manifest()
-    return manifest is not None and not isinstance(consent_again(manifest), Denied)
-
-
 def leave_trouble(spool: Spool, kind: str, message: str, retry_after_s: float | None, *, failures: int = 0) -> None:
     """Keep the reason, and pause the next launch: exponential, with jitter, at least what the destination asked."""
     pause_s = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** min(failures, 20)) * random.uniform(0.5, 1.0)  # noqa: S311
@@ -259,10 +223,10 @@ def _claim(spool: Spool, vocabulary: Vocabulary, now_ms: int) -> dict[int, tuple
 
     What does not parse is discarded and counted, and never blocks the rest.
     """
+    _put_back(spool)
     spool.make_room(now_ms, room=0)
     _sweep_leftovers(spool, now_ms)
-    for name in os.listdir(spool.path("new")):
-        os.replace(spool.path(f"new/{name}"), spool.path(f"claimed/{name}"))
+    _move_all(spool, "new", "claimed")
     records: dict[int, tuple[str, event.Record]] = {}
     for name in sorted(os.listdir(spool.path("claimed")), reverse=True):
         data = spool.read(name)
@@ -274,13 +238,20 @@ def _claim(spool: Spool, vocabulary: Vocabulary, now_ms: int) -> dict[int, tuple
         elif parsed.span_id not in records:
             records[parsed.span_id] = (name, parsed)
             continue
-        remove_quietly(spool.path(f"claimed/{name}"))
+        discard(spool.path(f"claimed/{name}"))
     return dict(reversed(records.items()))
 
 
 def _put_back(spool: Spool) -> None:
-    for name in os.listdir(spool.path("claimed")):
-        os.replace(spool.path(f"claimed/{name}"), spool.path(f"new/{name}"))
+    _move_all(spool, "claimed", "new")
+
+
+def _move_all(spool: Spool, source: str, target: str) -> None:
+    for name in os.listdir(spool.path(source)):
+        try:
+            os.replace(spool.path(f"{source}/{name}"), spool.path(f"{target}/{name}"))
+        except FileNotFoundError:
+            continue  # a host has dropped it meanwhile, to make room or because consent has gone
 
 
 def _sweep_leftovers(spool: Spool, now_ms: int) -> None:
@@ -288,7 +259,7 @@ def _sweep_leftovers(spool: Spool, now_ms: int) -> None:
     youngest = f"{max(0, now_ms - _LEFTOVER_MS):015d}"
     for name in os.listdir(spool.path("tmp")):
         if name < youngest or not name[:15].isdigit():
-            remove_quietly(spool.path(f"tmp/{name}"))
+            discard(spool.path(f"tmp/{name}"))
 
 
 def _tidy_siblings(spool: Spool) -> None:

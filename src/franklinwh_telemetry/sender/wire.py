@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import requests
 from urllib3.exceptions import ReadTimeoutError
 
-from franklinwh_telemetry.destination import is_loopback
+from franklinwh_telemetry.address import is_loopback
 from franklinwh_telemetry.sender.answer import MAX_ANSWER_BYTES, Answer, media_type, parse_retry_after
 from franklinwh_telemetry.sender.connection import GuardedAdapter
 from franklinwh_telemetry.sender.exchange import CONNECT_TIMEOUT_S, Captured, Exchange, Line, Stop, WireError
@@ -104,7 +104,7 @@ class Wire:
         finally:
             timer.cancel()
             timer.join()
-            self._line.exchange = None
+            self._line.end()
         if entry and self._journal is not None:
             self._journal.answered(entry[0], answer.status, answer.error.value if answer.error else None)
         return answer
@@ -240,6 +240,8 @@ def _bare_session(line: Line) -> requests.Session:
 def _read(response: requests.Response, exchange: Exchange) -> tuple[bytes, WireError | None]:
     """At most 64 KiB of the body; the connection of a longer one is given up."""
     body = b""
+    # urllib3 1.26 takes a body that is shorter than announced for a whole one unless told not to.
+    response.raw.enforce_content_length = True
     try:
         while len(body) <= MAX_ANSWER_BYTES:
             part = response.raw.read(MAX_ANSWER_BYTES + 1 - len(body), decode_content=False)

@@ -1,0 +1,58 @@
+"""
+Whether the yes under which a spool was filled still stands, asked again before anything is sent.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from franklinwh_telemetry.consent import HOST, host_consent, read_consent
+from franklinwh_telemetry.denial import DenialReason, Denied
+from franklinwh_telemetry.destination import route
+from franklinwh_telemetry.inifile import IniProblem, ProblemKind
+from franklinwh_telemetry.inifile import read as read_ini
+
+if TYPE_CHECKING:
+    from franklinwh_telemetry.consent import Granted
+    from franklinwh_telemetry.manifest import Manifest
+    from franklinwh_telemetry.spool import Spool
+
+
+def consent_again(manifest: Manifest) -> Granted | Denied:
+    """The yes under which a spool was filled, as it stands now: same source, same destination."""
+    if manifest.source == HOST:
+        granted = host_consent(manifest.application, True, None, policy_version=manifest.policy_version)  # noqa: FBT003
+    else:
+        granted = _ini_consent_again(manifest)
+    if isinstance(granted, Denied):
+        return granted
+    if granted.consented_host is not None and granted.consented_host != manifest.destination.host:
+        return Denied(DenialReason.DESTINATION_CHANGED, manifest.source)
+    return granted
+
+
+def _ini_consent_again(manifest: Manifest) -> Granted | Denied:
+    found = read_ini(manifest.source, explicit=manifest.explicit)
+    if found is None:
+        return Denied(DenialReason.NO_INI, manifest.source)
+    if isinstance(found, IniProblem) and found.kind is ProblemKind.FOREIGN_OWNER:
+        return Denied(DenialReason.FOREIGN_OWNER, manifest.source)
+    granted = read_consent(manifest.application, policy_version=manifest.policy_version, config=manifest.source)
+    if isinstance(granted, Denied):
+        return granted
+    if granted.source != manifest.source:
+        return Denied(DenialReason.NO_SECTION, manifest.source)
+    if not manifest.by_argument and not granted.routing.keys().isdisjoint(("endpoint", "api_key")):
+        destination = route(granted)
+        if isinstance(destination, Denied):
+            return destination
+        if destination != manifest.destination:
+            # The user has sent new events elsewhere; what was recorded for the old place may not follow.
+            return Denied(DenialReason.DISABLED, manifest.source, "its destination is another one now")
+    return granted
+
+
+def still_granted(spool: Spool) -> bool:
+    """Whether a spool's manifest is still there and its yes stands; asked before each request."""
+    manifest = spool.manifest()
+    return manifest is not None and not isinstance(consent_again(manifest), Denied)
