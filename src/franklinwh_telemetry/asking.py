@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 NEVER_ANSWERED: Final = (DenialReason.NO_INI, DenialReason.NO_SECTION, DenialReason.NOT_DECIDED)
 
+_ONLY_TOLD: Final = frozenset(("-h", "--help", "--version"))
+
 QUESTION: Final = "Share these five facts about each command? [y/N] "
 
 
@@ -39,7 +41,7 @@ def _may_ask(telemetry: Telemetry) -> bool:
         return False
     if not all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
         return False
-    if telemetry.vocabulary.is_informational(sys.argv[1:]):
+    if not _ONLY_TOLD.isdisjoint(sys.argv[1:]) or telemetry.vocabulary.is_informational(sys.argv[1:]):
         return False
     allowed = telemetry.permission()
     return isinstance(allowed, Denied) and allowed.reason in NEVER_ANSWERED

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from franklinwh_telemetry.consent import Granted
     from franklinwh_telemetry.permission import Permission
     from franklinwh_telemetry.scope import Run
-    from franklinwh_telemetry.statefolder import FolderRefusal
+    from franklinwh_telemetry.statefolder import FolderRefusal, Stamps
     from franklinwh_telemetry.status import Status
     from franklinwh_telemetry.vocabulary import Command, Vocabulary
 
@@ -34,9 +34,6 @@ if TYPE_CHECKING:
 
 MAX_QUEUED: Final = 1_000
 """What an event loop may record between two `flush()` calls; beyond it the oldest are dropped, counted."""
-
-SETTLED_AFTER_NS: Final = 2_100_000_000
-"""A little more than the longest step (FAT's) in which a file system says when a folder changed."""
 
 
 class Telemetry:
@@ -77,7 +74,7 @@ class Telemetry:
         self._queue: deque[tuple[str, event.Record]] = deque(maxlen=MAX_QUEUED)
         self._flushed_at_exit = False
         self._last: tuple[tuple[object, ...], Permission | Denied] | None = None
-        self._emptied: tuple[str, list[tuple[str, int]]] | None = None
+        self._emptied: tuple[str, Stamps] | None = None
 
     def command(self, name: str | None = None, *, until_interrupted: bool = False) -> CommandScope:
         """
@@ -181,26 +178,21 @@ class Telemetry:
         """Throw away what was recorded under the yes of one *source* (an ini's real path, or `host`); None for all."""
         root = self.state_root()
         folder = os.path.join(root, self.application) if isinstance(root, str) else ""
-        if not os.path.isdir(folder) or (source is not None and self._is_emptied(source, folder)):
+        if not os.path.isdir(folder):
+            return
+        emptied = self._emptied
+        if emptied is not None and emptied[0] == source and emptied[1].still_hold(folder):
             return
         from franklinwh_telemetry.spool import existing_spools  # noqa: PLC0415 - only where something may wait
+        from franklinwh_telemetry.statefolder import Stamps  # noqa: PLC0415
 
-        stamps = [(folder, modified_ns(folder))]
+        stamps = Stamps(folder)
         for spool in existing_spools(os.path.dirname(folder), self.application):
-            stamps.append((spool.folder, modified_ns(spool.folder)))
+            stamps.take(spool.folder)
             manifest = spool.manifest()
             if source is None or manifest is None or manifest.source == source:
                 spool.empty()
-        # A file system's clock ticks in steps: what has changed a moment ago may change again unseen.
-        settled_ns = time.time_ns() - SETTLED_AFTER_NS
-        is_settled = source is not None and all(stamp_ns < settled_ns for _path, stamp_ns in stamps)
-        self._emptied = (source or "", stamps) if is_settled else None
-
-    def _is_emptied(self, source: str, folder: str) -> bool:
-        """Whether nothing has been put below *folder* since it was emptied of *source*; a `stat` for each spool."""
-        if self._emptied is None or self._emptied[0] != source or self._emptied[1][0][0] != folder:
-            return False
-        return all(modified_ns(path) == then_ns for path, then_ns in self._emptied[1])
+        self._emptied = None if source is None else (source, stamps)
 
     def status(self) -> Status:
         """What is decided and by which rule, what waits, and what has gone wrong; see `status.Status`."""
@@ -282,14 +274,6 @@ def in_event_loop() -> bool:
     """Whether an asyncio event loop runs in this thread, without importing asyncio."""
     asyncio = sys.modules.get("asyncio")
     return asyncio is not None and asyncio._get_running_loop() is not None  # noqa: SLF001 - documented, public by use
-
-
-def modified_ns(path: str) -> int:
-    """When the folder last changed; 0 where there is none."""
-    try:
-        return os.stat(path).st_mtime_ns
-    except OSError:
-        return 0
 
 
 def is_completion(environ: Mapping[str, str]) -> bool:

@@ -1,0 +1,568 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+import support
+from doubles.records import VOCABULARY, make_record
+from franklinwh_telemetry import Granted, Telemetry, Vocabulary, event, testing
+from franklinwh_telemetry import spool as spool_module
+from franklinwh_telemetry.consent import read_consent
+from franklinwh_telemetry.destination import Destination, parse_destination, route
+from franklinwh_telemetry.manifest import Manifest
+from franklinwh_telemetry.spool import (
+    MAX_AGE_MS,
+    MAX_RECORDS,
+    SENDER_LIFETIME_S,
+    Spool,
+    assigned_uuid,
+    open_spool,
+    uuid_path,
+)
+from franklinwh_telemetry.statefolder import FolderRefusal
+from support import APPLICATION, CONSENT, VERSION_4
+
+NOW_MS = 1_750_000_000_000
+
+RECORDING = """
+import sys
+from franklinwh_telemetry import Telemetry, Vocabulary, testing
+telemetry = Telemetry("franklinwh-cloud", Vocabulary(["status"]))
+print("ready", flush=True)
+sys.stdin.readline()
+with testing.errors_raised():
+    for _ in range(int(sys.argv[1])):
+        with telemetry.command("status"):
+            pass
+"""
+
+APPENDING = """
+import os, sys
+from franklinwh_telemetry import Vocabulary, event
+from franklinwh_telemetry.spool import Spool
+spool = Spool(sys.argv[1])
+vocabulary = Vocabulary(["status"])
+of = event.decode(sys.stdin.buffer.readline(), vocabulary)
+for number in range(3000):
+    spool.append(event.make_record(of.event, os.urandom), 1_750_000_000_000 + number)
+"""
+
+
+def granted(application: str = APPLICATION, ini: str | Path = "franklinwh.ini") -> Granted:
+    given = read_consent(application, config=str(ini))
+    assert isinstance(given, Granted)
+    return given
+
+
+def opened(
+    given: Granted | None = None,
+    *,
+    literal: str | None = None,
+    vocabulary: Vocabulary = VOCABULARY,
+) -> Spool:
+    """The spool of a yes, as a host opens it; by default that of `franklinwh.ini`."""
+    given = given or granted()
+    destination = route(given, literal=literal)
+    assert isinstance(destination, Destination)
+    spool = open_spool(support.state_root(), Manifest.of(given, destination, vocabulary, 1), given)
+    assert isinstance(spool, Spool)
+    return spool
+
+
+@pytest.fixture(autouse=True)
+def said_yes():
+    """A working directory whose ini says yes."""
+    Path("franklinwh.ini").write_text(CONSENT)
+
+
+def at_once(code: str, count: int, *arguments: str) -> list[str]:
+    """Start programs that say when they are ready, then let them all go; what each has printed afterwards."""
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", code, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        for _ in range(count)
+    ]
+    printed = []
+    try:
+        for process in processes:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready\n"
+        for process in processes:
+            assert process.stdin is not None
+            process.stdin.write("\n")
+            process.stdin.flush()
+        for process in processes:
+            printed.append(process.communicate(timeout=100)[0])
+            assert process.returncode == 0
+    finally:
+        for process in processes:
+            process.kill()
+            process.communicate()
+    return printed
+
+
+def test_a_record_is_one_small_file_in_new():
+    """What is appended lies in `new`, byte for byte as it is encoded, and nothing else is left."""
+    spool = opened()
+    spool.append(make_record(7), NOW_MS)
+
+    (path,) = Path(spool.path("new")).iterdir()
+    assert path.name == "001750000000000-0000000000000007"
+    assert path.read_bytes() == event.encode(make_record(7))
+    assert sorted(path.name for path in Path(spool.folder).iterdir()) == ["claimed", "manifest.json", "new", "tmp"]
+    assert os.listdir(spool.path("tmp")) == os.listdir(spool.path("claimed")) == []
+
+
+def test_names_sort_by_time():
+    """The names are in the order of time, whatever the ids, from 1970 to the end of the range."""
+    spool = opened()
+    times = [0, 1, 999, 10**9, 1_599_999_999_999, NOW_MS, event.MAX_EXECUTED_AT_MS]
+    for number, now_ms in enumerate(times):
+        spool.append(make_record(1000 - number), now_ms - MAX_AGE_MS if now_ms > NOW_MS else now_ms)
+        Path(spool.path("new")).rename(spool.path(f"kept{number}"))
+        Path(spool.path("new")).mkdir()
+    kept = [next(Path(spool.path(f"kept{number}")).iterdir()).name for number in range(len(times))]
+
+    assert kept == sorted(kept)
+    assert {len(name) for name in kept} == {32}
+
+
+def test_a_clock_before_1970_is_no_error():
+    """A machine whose clock is wrong records all the same."""
+    spool = opened()
+    spool.append(make_record(1), -5)
+    assert spool.names() == ["000000000000000-0000000000000001"]
+
+
+def test_waiting_records_are_read_from_both_places():
+    """What a sender has claimed waits as well, the oldest first."""
+    spool = opened()
+    for number in (2, 1, 3):
+        spool.append(make_record(number), NOW_MS + number)
+    names = spool.names()
+    os.rename(spool.path(f"new/{names[1]}"), spool.path(f"claimed/{names[1]}"))
+
+    assert spool.names() == names == sorted(names)
+    assert [spool.read(name) for name in names] == [event.encode(make_record(number)) for number in (1, 2, 3)]
+    assert spool.read("missing") is None
+
+
+def test_one_spool_for_each_yes():
+    """Another ini, application or destination has another folder; the same yes always the same."""
+    Path("other.ini").write_text(CONSENT)
+    Path("app.ini").write_text(CONSENT.replace("[telemetry]", "[telemetry myapp]"))
+    yes = opened()
+    others = [
+        opened(granted(ini="other.ini")),
+        opened(granted("myapp", "app.ini")),
+        opened(literal="https://collector.example.com"),
+        opened(literal="https://collector.example.com/other"),
+        opened(literal="posthog:phc_one"),
+        opened(literal="posthog:phc_two"),
+        opened(literal="posthog:phc_two@eu.i.posthog.com"),
+    ]
+
+    assert len({yes.folder, *(other.folder for other in others)}) == len(others) + 1
+    assert opened().folder == yes.folder
+    assert Path(yes.folder).parent == Path(support.state_root(), APPLICATION)
+
+
+def test_a_link_to_an_ini_is_the_same_yes(tmp_path):
+    """The real path counts: through a link, a relative path or another working directory it is one spool."""
+    (tmp_path / "link.ini").symlink_to(Path("franklinwh.ini").resolve())
+    (tmp_path / "folder").symlink_to(Path.cwd())
+
+    folders = {
+        opened(granted(ini=ini)).folder
+        for ini in (
+            "franklinwh.ini",
+            "./franklinwh.ini",
+            tmp_path / "link.ini",
+            tmp_path / "folder" / "franklinwh.ini",
+            Path("franklinwh.ini").resolve(),
+        )
+    }
+    assert len(folders) == 1
+
+
+def test_records_of_one_yes_do_not_meet_those_of_another():
+    """When the user routes elsewhere, what was recorded before stays where it was."""
+    telemetry = Telemetry(APPLICATION, Vocabulary(["status"]))
+    for endpoint in ("http://127.0.0.1:1", "http://127.0.0.1:2"):
+        Path("franklinwh.ini").write_text(CONSENT + f"endpoint = {endpoint}\n")
+        with testing.errors_raised(), telemetry.command("status"):
+            pass
+
+    manifests = [spool.manifest() for spool in support.spools()]
+    assert [len(spool.names()) for spool in support.spools()] == [1, 1]
+    assert {of.destination.url for of in manifests if of is not None} == {
+        "http://127.0.0.1:1/v1/traces",
+        "http://127.0.0.1:2/v1/traces",
+    }
+
+
+def test_the_manifest_is_written_once():
+    """The second record does not touch it; another vocabulary, or one that is damaged, writes it anew."""
+    path = Path(opened().path("manifest.json"))
+    os.utime(path, (1, 1))
+    first = path.read_bytes()
+
+    opened().append(make_record(1), NOW_MS)
+    assert path.stat().st_mtime == 1
+
+    opened(vocabulary=Vocabulary(["status", "x"]))
+    assert path.stat().st_mtime != 1
+    assert json.loads(path.read_bytes())["commands"] == ["status", "x"]
+
+    path.write_bytes(b"surprise")
+    opened()
+    assert path.read_bytes() == first
+    assert sorted(os.listdir(Path(path).parent)) == ["claimed", "manifest.json", "new", "tmp"]
+
+
+def test_no_manifest_but_ours_is_read(tmp_path):
+    """A manifest that is missing, damaged, too large or a link is none: nothing may be sent then."""
+    spool = opened()
+    path = Path(spool.path("manifest.json"))
+    good = path.read_bytes()
+    assert spool.manifest() is not None
+
+    (tmp_path / "elsewhere").write_bytes(good)
+    for spoil in (path.unlink, lambda: path.symlink_to(tmp_path / "elsewhere")):
+        spoil()
+        assert spool.manifest() is None
+    path.unlink()
+    for data in (b"", good[:-1], good + b" " * spool_module.MAX_MANIFEST_BYTES):
+        path.write_bytes(data)
+        assert spool.manifest() is None
+
+
+def test_only_a_real_yes_opens_a_spool():
+    """Nothing opens a spool but the `Granted` of that application and ini, whatever it looks like."""
+    given = granted()
+    destination = parse_destination("https://collector.example.com")
+    assert isinstance(destination, Destination)
+    manifest = Manifest.of(given, destination, VOCABULARY, 1)
+    Path("other.ini").write_text(CONSENT)
+    Path("app.ini").write_text(CONSENT.replace("[telemetry]", "[telemetry myapp]"))
+    lookalike = SimpleNamespace(**{name: getattr(given, name) for name in Granted.__slots__})
+    denied = read_consent(APPLICATION, config="missing.ini")
+
+    for surprise in (None, True, lookalike, denied, Granted, granted("myapp", "app.ini"), granted(ini="other.ini")):
+        with pytest.raises(TypeError, match="needs the Granted"):
+            open_spool(support.state_root(), manifest, surprise)
+    assert not Path(support.state_root()).exists()
+
+
+@pytest.mark.parametrize("surplus", [1, 7])
+def test_at_most_a_thousand_records_wait(surplus):
+    """Beyond the bound the oldest go, each of them counted, and the newest stays."""
+    spool = opened()
+    data = event.encode(make_record(1))
+    for number in range(MAX_RECORDS + surplus - 1):
+        Path(spool.path(f"new/{NOW_MS + number:015d}-{number:016x}")).write_bytes(data)
+
+    spool.append(make_record(0xABC), NOW_MS + 5_000)
+
+    names = spool.names()
+    assert len(names) == MAX_RECORDS
+    assert names[0] == f"{NOW_MS + surplus:015d}-{surplus:016x}"
+    assert names[-1] == f"{NOW_MS + 5_000:015d}-{0xABC:016x}"
+    assert spool.tally.read() == {"dropped_spool_full": surplus}
+
+
+def test_records_expire_after_thirty_days():
+    """What is older goes with the next record, counted; what is exactly as old stays."""
+    spool = opened()
+    for number, age_ms in enumerate((MAX_AGE_MS + 86_400_000, MAX_AGE_MS + 1, MAX_AGE_MS, 0)):
+        Path(spool.path(f"new/{NOW_MS - age_ms:015d}-{number:016x}")).write_bytes(b"{}")
+
+    spool.append(make_record(9), NOW_MS)
+
+    assert [int(name[16:], 16) for name in spool.names()] == [2, 3, 9]
+    assert spool.tally.read() == {"dropped_too_old": 2}
+
+
+def test_too_old_and_too_many_at_once():
+    """The two are counted apart, and no more goes than must."""
+    spool = opened()
+    for number in range(MAX_RECORDS + 5):
+        age_ms = MAX_AGE_MS + 1 if number < 3 else 1000 - number
+        Path(spool.path(f"new/{NOW_MS - age_ms:015d}-{number:016x}")).write_bytes(b"{}")
+
+    spool.make_room(NOW_MS)
+
+    assert len(spool.names()) == MAX_RECORDS - 1
+    assert spool.tally.read() == {"dropped_spool_full": 3, "dropped_too_old": 3}
+
+
+def test_only_who_drops_a_record_counts_it(monkeypatch):
+    """Two hosts that make room at the same moment, or a sender that claims, lead to no record counted twice."""
+    spool = opened()
+    for number in range(MAX_RECORDS + 2):
+        Path(spool.path(f"new/{NOW_MS + number:015d}-{number:016x}")).write_bytes(b"{}")
+    discard = spool_module.discard
+
+    def overtaken(path):
+        os.unlink(path)
+        return discard(path)
+
+    monkeypatch.setattr(spool_module, "discard", overtaken)
+    spool.make_room(NOW_MS)
+    assert len(spool.names()) == MAX_RECORDS - 1
+    assert spool.tally.read() == {}
+
+
+def test_a_reader_never_sees_half_a_record():
+    """While another process appends three thousand, every file that is seen in `new` is whole."""
+    spool = opened(vocabulary=Vocabulary(["status"]))
+    writer = subprocess.Popen([sys.executable, "-c", APPENDING, spool.folder], stdin=subprocess.PIPE)
+    assert writer.stdin is not None
+    writer.stdin.write(event.encode(make_record(1)))
+    writer.stdin.close()
+    vocabulary, seen = Vocabulary(["status"]), 0
+    try:
+        while writer.poll() is None:
+            for name in os.listdir(spool.path("new"))[-20:]:
+                data = spool.read(name)
+                if data is not None:
+                    assert isinstance(event.decode(data, vocabulary), event.Record)
+                    seen += 1
+    finally:
+        writer.kill()
+        writer.wait()
+
+    assert writer.returncode == 0
+    assert seen
+    assert len(spool.names()) == MAX_RECORDS
+    assert os.listdir(spool.path("tmp")) == []
+
+
+def test_sixteen_processes_lose_and_double_nothing():
+    """Sixteen programs that record fifty commands each, at once from the first run on: 800 records, each its own."""
+    at_once(RECORDING, 16, "50")
+
+    records = support.waiting()
+    assert len(records) == 800
+    assert len({record["span_id"] for record in records}) == 800
+    assert len({record["trace_id"] for record in records}) == 800
+    assert {record["execution_uuid"] for record in records} == {VERSION_4}
+    assert support.only_spool().tally.read() == {}
+
+
+def test_concurrent_first_runs_agree_on_one_uuid():
+    """Sixteen first runs at once, without a UUID in the ini: every record carries the same one, which is kept."""
+    Path("franklinwh.ini").write_text("[telemetry]\nenabled = true\n")
+    at_once(RECORDING, 16, "1")
+
+    records = support.waiting()
+    assert len(records) == 16
+    (assigned,) = {record["execution_uuid"] for record in records}
+    assert Path(uuid_path(support.state_root(), APPLICATION, granted().source)).read_text() == assigned
+
+
+def test_a_first_run_does_not_take_anothers_uuid_away(monkeypatch):
+    """One that found no UUID, while another made it in that very moment, takes over what the other made."""
+    Path("franklinwh.ini").write_text("[telemetry]\nenabled = true\n")
+    given = granted()
+    path = uuid_path(support.state_root(), APPLICATION, given.source)
+    read = spool_module.read_small
+    others = []
+
+    def overtaken(of, max_bytes):
+        found = read(of, max_bytes)
+        if not others:
+            monkeypatch.setattr(spool_module, "read_small", read)
+            others.append(assigned_uuid(support.state_root(), given))
+        return found
+
+    monkeypatch.setattr(spool_module, "read_small", overtaken)
+    assert [assigned_uuid(support.state_root(), given)] == others
+    assert Path(path).read_text() == str(others[0])
+
+
+@pytest.mark.parametrize(
+    "damaged", [b"", b"surprise", b"\xff" * 100, b"me@example.com", b"6ba7b810-9dad-11d1-80b4-00c04fd430c8"]
+)
+def test_a_damaged_uuid_is_drawn_anew(damaged):
+    """What is no random UUID in the state folder is never said; a new one takes its place and stays."""
+    Path("franklinwh.ini").write_text("[telemetry]\nenabled = true\nuuid = anonymous\n")
+    given = granted()
+    path = Path(uuid_path(support.state_root(), APPLICATION, given.source))
+    first = assigned_uuid(support.state_root(), given)
+    path.write_bytes(damaged)
+
+    drawn = assigned_uuid(support.state_root(), given)
+
+    assert drawn != first
+    assert path.read_text() == str(drawn)
+    assert event.parse_execution_uuid(path.read_text()) == drawn == assigned_uuid(support.state_root(), given)
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize(
+    "make", [Path.mkdir, lambda path: path.symlink_to("/etc/hostname"), lambda path: os.mkfifo(path)]
+)
+def test_what_is_no_file_in_the_uuids_place_makes_way(make):
+    """A folder, a link or a FIFO where the UUID is kept is neither read nor followed."""
+    given = granted()
+    path = Path(uuid_path(support.state_root(), APPLICATION, given.source))
+    path.parent.mkdir(parents=True, mode=0o700)
+    path.parent.parent.chmod(0o700)
+    make(path)
+
+    drawn = assigned_uuid(support.state_root(), given)
+    assert path.is_file()
+    assert not path.is_symlink()
+    assert path.read_text() == str(drawn)
+
+
+def test_each_application_and_ini_has_its_own_uuid():
+    """Two applications, or two inis, share no UUID, so that nobody can link them."""
+    for name, section in (("one.ini", "telemetry"), ("two.ini", "telemetry"), ("app.ini", "telemetry myapp")):
+        Path(name).write_text(f"[{section}]\nenabled = true\n")
+    root = support.state_root()
+    drawn = [
+        assigned_uuid(root, granted(ini="one.ini")),
+        assigned_uuid(root, granted(ini="two.ini")),
+        assigned_uuid(root, granted("myapp", "app.ini")),
+    ]
+
+    assert len(set(drawn)) == 3
+    assert assigned_uuid(root, granted(ini="one.ini")) == drawn[0]
+
+
+def test_a_uuid_never_changes_the_ini():
+    """A command makes the UUID in the state folder, and not one byte or date of the ini changes."""
+    path = Path("franklinwh.ini")
+    path.write_text("[telemetry]\nenabled = true\n")
+    os.utime(path, (1, 1))
+    before = path.read_bytes(), path.stat().st_mtime, path.stat().st_ino
+
+    with testing.errors_raised(), Telemetry(APPLICATION, Vocabulary(["status"])).command("status"):
+        pass
+
+    assert len(support.waiting()) == 1
+    assert (path.read_bytes(), path.stat().st_mtime, path.stat().st_ino) == before
+
+
+def test_no_uuid_in_an_unsafe_folder():
+    """Where the state folder cannot be used there is no UUID, and the reason is given."""
+    root = Path(support.state_root())
+    root.mkdir(mode=0o755)
+    assert assigned_uuid(str(root), granted()) is FolderRefusal.OPEN_TO_OTHERS
+    assert list(root.iterdir()) == []
+
+
+def test_empty_withdraws_the_grant_first(monkeypatch):
+    """The manifest goes before the first record, so that a sender at work stops; all goes, and is counted."""
+    spool = opened()
+    for number in range(3):
+        spool.append(make_record(number), NOW_MS + number)
+    name = spool.names()[0]
+    os.rename(spool.path(f"new/{name}"), spool.path(f"claimed/{name}"))
+    Path(spool.path("tmp/half")).touch()
+    Path(spool.path("new/folder/below")).mkdir(parents=True)
+    removed = []
+    unlink = os.unlink
+    monkeypatch.setattr(os, "unlink", lambda path: (removed.append(os.path.basename(path)), unlink(path)))
+
+    assert spool.empty() == 4
+    assert removed[0] == "manifest.json"
+    assert spool.names() == os.listdir(spool.path("tmp")) == []
+    assert spool.manifest() is None
+    assert spool.tally.read() == {"discarded_on_withdrawal": 4}
+    assert spool.empty() == 0
+
+
+def test_after_a_withdrawal_a_new_yes_starts_afresh():
+    """A spool that was emptied takes records again once there is a yes, with a manifest of its own."""
+    opened().append(make_record(1), NOW_MS)
+    opened().empty()
+    opened().append(make_record(2), NOW_MS)
+
+    assert opened().manifest() is not None
+    assert [record["span_id"] for record in support.waiting()] == ["0000000000000002"]
+
+
+def test_the_mark_of_life_fades():
+    """A mark is believed for a sender's lifetime; an old one, or one from the future, stops no launch for ever."""
+    spool = opened()
+    alive = Path(spool.path("alive"))
+    assert not spool.sender_is_alive(time.time())
+    alive.touch()
+
+    for modified_s, believed in (
+        (1_000_000.0, True),
+        (1_000_000.0 - SENDER_LIFETIME_S, True),
+        (1_000_000.0 - SENDER_LIFETIME_S - 60, False),
+        (1_000_000.0 + 1, True),
+        (1_000_000.0 + SENDER_LIFETIME_S + 60, False),
+        (4_000_000_000.0, False),
+        (0.0, False),
+    ):
+        os.utime(alive, (modified_s, modified_s))
+        assert spool.sender_is_alive(1_000_000.0) is believed
+
+
+def test_a_pause_ends():
+    """A back-off holds until its time; one that ends in years, by a clock that was wrong, is not believed."""
+    spool = opened()
+    assert not spool.backing_off(1_000_000.0)
+    backoff = Path(spool.path("backoff"))
+    backoff.touch()
+
+    for until_s, holds in (
+        (1_000_001.0, True),
+        (1_000_000.0 + 86_400, True),
+        (1_000_000.0, False),
+        (999_999.0, False),
+        (1_000_000.0 + 365 * 86_400, False),
+    ):
+        os.utime(backoff, (until_s, until_s))
+        assert spool.backing_off(1_000_000.0) is holds
+
+
+def test_threads_append_as_processes_do():
+    """Appends from eight threads lose nothing either."""
+    spool = opened()
+    threads = [
+        threading.Thread(
+            target=lambda first=first: [spool.append(make_record(first * 100 + n), NOW_MS) for n in range(1, 26)]
+        )
+        for first in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(spool.names()) == 200
+
+
+def test_a_record_that_cannot_be_put_in_place_leaves_nothing():
+    """Where `new` is gone, the append fails and no file is left in `tmp`."""
+    spool = opened()
+    Path(spool.path("new")).rmdir()
+    Path(spool.path("new")).write_text("in the way")
+
+    with pytest.raises(OSError, match="new"):
+        spool.append(make_record(1), NOW_MS)
+    assert os.listdir(spool.path("tmp")) == []
+
+
+def test_state_that_is_not_ours_is_passed_over():
+    """Without a state folder there are no applications and no spools, and files among the spools are none."""
+    assert support.applications() == support.spools() == []
+    spool = opened()
+    Path(support.state_root(), "file").touch()
+    assert support.applications() == [APPLICATION]
+    assert [found.folder for found in support.spools()] == [spool.folder]
