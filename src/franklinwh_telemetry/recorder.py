@@ -178,10 +178,10 @@ class Telemetry:
         """Throw away what was recorded under the yes of one *source* (an ini's real path, or `host`); None for all."""
         root = self.state_root()
         folder = os.path.join(root, self.application) if isinstance(root, str) else ""
-        if not os.path.isdir(folder):
-            return
         emptied = self._emptied
         if emptied is not None and emptied[0] == source and emptied[1].still_hold(folder):
+            return
+        if not os.path.isdir(folder):
             return
         from franklinwh_telemetry.spool import existing_spools  # noqa: PLC0415 - only where something may wait
         from franklinwh_telemetry.statefolder import Stamps  # noqa: PLC0415

@@ -106,7 +106,7 @@ class Spool:
     def manifest(self) -> Manifest | None:
         """The manifest, or None when it is missing or not ours to read: then nothing may be sent."""
         data = read_small(self.path("manifest.json"), MAX_MANIFEST_BYTES)
-        return None if data is None else Manifest.decode(data)
+        return None if data is None or len(data) > MAX_MANIFEST_BYTES else Manifest.decode(data)
 
     def empty(self) -> int:
         """Throw away every record, unsent, and say how many; the grant goes first, so that a sender stops."""
