@@ -63,10 +63,11 @@ class Installation(NamedTuple):
     variables: dict[str, str]
 
 
-def call(*command: str | Path, cwd: Path | None = None, **variables: str) -> str:
+def call(*command: str | Path, cwd: Path | None = None, variables: dict[str, str] | None = None) -> str:
     """Run a program in the caller's environment; the test fails with its output if it fails."""
     words = [str(word) for word in command]
-    done = subprocess.run(words, cwd=cwd, env={**CALLER, **variables}, capture_output=True, text=True, check=False)
+    environment = {**CALLER, **(variables or {})}
+    done = subprocess.run(words, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{words}\n{done.stdout}{done.stderr}"
     return done.stdout
 
@@ -77,7 +78,7 @@ def uv(*arguments: str | Path) -> None:
     for of_uv, of_pip in (("UV_DEFAULT_INDEX", "PIP_INDEX_URL"), ("SSL_CERT_FILE", "PIP_CERT")):
         if of_uv not in CALLER and CALLER.get(of_pip):
             settings[of_uv] = CALLER[of_pip]
-    call(sys.executable, "-m", "uv", *arguments, **settings)
+    call(sys.executable, "-m", "uv", *arguments, variables=settings)
 
 
 def dependencies(wheel: Path) -> Path:
@@ -151,12 +152,12 @@ def in_environment(folder: Path, built: Path, needed: Path) -> Installation:
 def in_user_site(folder: Path, wheel: Path, needed: Path) -> Installation:
     """`pip install --user`, by an interpreter that is in no virtual environment."""
     variables = {"PYTHONUSERBASE": str(folder / "user"), "PIP_BREAK_SYSTEM_PACKAGES": "1"}
-    asked = call(BARE_PYTHON, "-c", "import site; print(site.getusersitepackages())", **variables)
+    asked = call(BARE_PYTHON, "-c", "import site; print(site.getusersitepackages())", variables=variables)
     place = spread(needed, Path(asked.strip()))
     install = ("install", "--quiet", "--user", "--no-deps", "--no-index", "--force-reinstall", wheel)
     for pip in ((BARE_PYTHON, "-m", "pip"), (sys.executable, "-m", "pip", "--python", BARE_PYTHON)):
         if subprocess.run([*pip, "--version"], env=CALLER, capture_output=True, check=False).returncode == 0:
-            call(*pip, *install, **variables)
+            call(*pip, *install, variables=variables)
             return Installation(BARE_PYTHON, host_script(folder / "host"), place, variables)
     pytest.skip("neither the interpreter of the system nor that of the tests has pip")
 

@@ -27,7 +27,8 @@ def record(command="status", application=APPLICATION):
 
 def test_on_writes_a_dated_versioned_consent_and_nothing_else():
     """`on --yes` adds five keys, and every other byte of the file stays."""
-    before = "[energy.franklinwh.com]\nemail = me@example.com\npassword = 100%sure\n\n[telemetry]\n# my note\napi_key = phc_mine\n"
+    before = "[energy.franklinwh.com]\nemail = me@example.com\npassword = 100%sure\n\n"
+    before += "[telemetry]\n# my note\napi_key = phc_mine\n"
     Path("franklinwh.ini").write_text(before)
     Path("franklinwh.ini").chmod(0o640)
 
@@ -155,7 +156,8 @@ def test_status_names_rule_destination_and_counts():
     (as_json,) = json.loads(telemetry("status", "--json").stdout)["applications"]
 
     assert off.stdout.startswith("franklinwh-cloud: off\n")
-    assert on.stdout.startswith(f"franklinwh-cloud: on\n  decided by    enabled in {Path('franklinwh.ini').resolve()}\n")
+    by = f"enabled in {Path('franklinwh.ini').resolve()}"
+    assert on.stdout.startswith(f"franklinwh-cloud: on\n  decided by    {by}\n")
     assert "  waiting       1 events\n" in on.stdout
     assert (as_json["enabled"], as_json["pending"], as_json["application"]) == (True, 1, APPLICATION)
 

@@ -31,7 +31,7 @@ ENDINGS = {
     ),
     "Ctrl-C": ("import signal; os.kill(os.getpid(), signal.SIGINT)", -2, False),
     "exit inside asyncio.run": (
-        "import asyncio\n    async def work():\n        await asyncio.sleep(0)\n        sys.exit(4)\n    asyncio.run(work())",
+        "import asyncio\n    async def work():\n        sys.exit(4)\n    asyncio.run(work())",
         4,
         False,
     ),
@@ -206,7 +206,9 @@ def test_false_discards_what_waits():
     assert support.only_spool().manifest() is None
 
 
-@pytest.mark.parametrize("surprise", ["me@example.com", "my-anonymous-user-1234", "5f0c9a54-3a0e-1c3b-9d0a-0123456789ab"])
+@pytest.mark.parametrize(
+    "surprise", ["me@example.com", "my-anonymous-user-1234", "5f0c9a54-3a0e-1c3b-9d0a-0123456789ab"]
+)
 def test_a_uuid_that_is_not_random_is_refused(surprise):
     """An e-mail or a version 1 UUID never becomes an id; the refusal is counted once there is a state folder."""
     dispatch_cli_event("status", True, VERSION_4, latency_ms=1, success=True)
@@ -222,7 +224,7 @@ def test_anonymous_gets_a_random_uuid_that_stays():
     """The policy's `anonymous` means that none is assigned yet; one is drawn, and kept."""
     for _ in range(2):
         dispatch_cli_event("status", True, "anonymous", latency_ms=1, success=True)
-    
+
     first, second = (record["execution_uuid"] for record in support.waiting())
     assert first == second
     assert first[14] == "4"
@@ -253,9 +255,7 @@ def test_another_thread_exiting_says_nothing_of_the_program():
     """A `sys.exit` in another thread ends that thread, not the command."""
     Path("franklinwh.ini").write_text(CONSENT)
 
-    example(
-        "import threading; t = threading.Thread(target=sys.exit, args=(5,)); t.start(); t.join()", "status"
-    )
+    example("import threading; t = threading.Thread(target=sys.exit, args=(5,)); t.start(); t.join()", "status")
 
     assert [record["success"] for record in support.waiting()] == [True]
 

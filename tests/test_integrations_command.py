@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import pty
 import subprocess
@@ -9,9 +10,9 @@ from pathlib import Path
 
 import click
 import pytest
-import support
 from click.testing import CliRunner
 
+import support
 from franklinwh_telemetry import Telemetry, Vocabulary
 from franklinwh_telemetry.integrations.command import add_telemetry_command
 
@@ -74,7 +75,7 @@ def test_the_program_itself_is_as_before():
 
 def test_on_asks_and_takes_no_terminal_for_a_no(telemetry, capsys, monkeypatch):
     """Without a terminal and without `--yes` nothing is changed."""
-    monkeypatch.setattr("sys.stdin", open(os.devnull, encoding="utf-8"))
+    monkeypatch.setattr("sys.stdin", io.StringIO())
     parser = argparse.ArgumentParser()
     add_telemetry_command(parser, telemetry)
 
@@ -83,7 +84,6 @@ def test_on_asks_and_takes_no_terminal_for_a_no(telemetry, capsys, monkeypatch):
 
     assert ended.value.code == 1
     assert "there is no terminal to ask on" in capsys.readouterr().out
-    sys.stdin.close()
 
 
 def test_click_programs_get_the_same(telemetry):
@@ -107,7 +107,7 @@ def test_click_programs_get_the_same(telemetry):
 
 def test_anything_else_is_the_developers_error(telemetry):
     """What is neither a parser nor a group is refused by name."""
-    with pytest.raises(TypeError, match="takes an argparse.ArgumentParser or a click.Group, not dict"):
+    with pytest.raises(TypeError, match=r"takes an argparse\.ArgumentParser or a click\.Group, not dict"):
         add_telemetry_command({}, telemetry)
 
 

@@ -5,6 +5,7 @@ The launch: real hosts, real senders, and what `/proc` says of them.
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import random
@@ -128,6 +129,10 @@ def assert_delivered_once(number):
     ids = delivered_ids()
     assert len(set(ids)) == len(ids) == number
     assert support.waiting() == []
+
+
+def is_gone(path):
+    return not os.path.exists(path)
 
 
 def fade(spool, by_s=60.0):
@@ -392,7 +397,7 @@ def test_command_line_and_environment(consented, held):
     (event,) = support.waiting()
     assert found == {**passed_on, launch.SENDER_MARK: "1"}
     assert all(os.path.isabs(entry) for entry in path)
-    assert path[-1] == str(script.parent)
+    assert str(script.parent) not in path
     command = Path(f"/proc/{pid}/cmdline").read_text().removesuffix("\0").split("\0")
     assert command == [sys.executable, "-m", "franklinwh_telemetry.sender", support.only_spool().folder]
     for secret in (CANARY, VERSION_4, "canary-command", event["span_id"], event["trace_id"]):
@@ -438,28 +443,65 @@ OURS = os.path.abspath("/site")
 PACKAGE_FILE = os.path.join(OURS, "franklinwh_telemetry", "launch.py")
 
 
+SCRIPT = "/script/program.py"
+
+
 @pytest.mark.parametrize(
     ("path", "expected"),
     [
-        pytest.param(["/script", "/zip", LIBRARY, "/more"], [LIBRARY, OURS, "/zip", "/more", "/script"], id="script"),
+        pytest.param(["/script", "/zip", LIBRARY, "/more"], [LIBRARY, OURS, "/zip", "/more"], id="script"),
         pytest.param(["", "/more", LIBRARY], [LIBRARY, OURS, "/more"], id="empty-first"),
-        pytest.param(["/script", "", "/more"], [OURS, "/more", "/script"], id="empty-later"),
-        pytest.param(["/script", "/bad:entry", "/more"], [OURS, "/more", "/script"], id="separator"),
-        pytest.param(["/script", "/null\0", "/more"], [OURS, "/more", "/script"], id="null"),
-        pytest.param(["/script", Path("/object"), b"/bytes", None, "/more"], [OURS, "/more", "/script"], id="no-text"),
-        pytest.param(["/script", "/more", "/more", "/script"], [OURS, "/more", "/script"], id="repeated"),
-        pytest.param([OURS, "/more"], [OURS, "/more"], id="ours-beside-script"),
-        pytest.param(["/script", "/more", OURS], [OURS, "/more", "/script"], id="ours-last"),
-        pytest.param([LIBRARY, "/more"], [LIBRARY, OURS, "/more"], id="script-in-library"),
-        pytest.param(["/script", "/more", DYNLOAD], [DYNLOAD, OURS, "/more", "/script"], id="dynload"),
-        pytest.param(["/script", f"{LIBRARY}-other"], [OURS, f"{LIBRARY}-other", "/script"], id="like-the-library"),
+        pytest.param(["/script", "", "/more"], [OURS, "/more"], id="empty-later"),
+        pytest.param(["/vendored", "/script", "/more"], [OURS, "/vendored", "/more"], id="inserted"),
+        pytest.param(["/script", "/bad:entry", "/more"], [OURS, "/more"], id="separator"),
+        pytest.param(["/script", "/null\0", "/more"], [OURS, "/more"], id="null"),
+        pytest.param(["/script", Path("/object"), b"/bytes", None, "/more"], [OURS, "/more"], id="no-text"),
+        pytest.param(["/script", "/more", "/more", "/script"], [OURS, "/more"], id="repeated"),
+        pytest.param(["/script", "/more", OURS], [OURS, "/more"], id="ours-last"),
+        pytest.param(["/script", "/more", DYNLOAD], [DYNLOAD, OURS, "/more"], id="dynload"),
+        pytest.param(["/script", f"{LIBRARY}-other"], [OURS, f"{LIBRARY}-other"], id="like-the-library"),
         pytest.param([], [OURS], id="nothing"),
     ],
-)  # fmt: skip
+)
 @posix
 def test_module_path(path, expected):
-    """The standard library, the place of our package, the rest in its order, and what lies beside the script last."""
-    assert launch.module_path(path, PACKAGE_FILE) == expected
+    """The standard library, the place of our package, the rest in its order, and nothing of the script's folder."""
+    assert launch.module_path(path, PACKAGE_FILE, SCRIPT) == expected
+
+
+@posix
+def test_package_beside_the_script():
+    """The script's folder is named where our package itself lies in it, and so is the standard library's."""
+    assert launch.module_path([OURS, "/more"], PACKAGE_FILE, f"{OURS}/program.py") == [OURS, "/more"]
+    assert launch.module_path([LIBRARY, "/more"], PACKAGE_FILE, f"{LIBRARY}/program.py") == [LIBRARY, OURS, "/more"]
+
+
+@posix
+def test_folder_started_in_is_left_out(monkeypatch):
+    """What `python -m` puts in front, the working directory of the start, is not passed on."""
+    monkeypatch.setattr(launch, "_STARTED_IN", "/started")
+
+    assert launch.module_path(["/started", "/more"], PACKAGE_FILE, "/more/host/__main__.py") == [OURS, "/more"]
+
+
+@posix
+def test_linked_script(tmp_path):
+    """Of a script behind a link, neither folder is passed on: Python puts the real one in front."""
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").mkdir()
+    (tmp_path / "real" / "program.py").touch()
+    (tmp_path / "link" / "program").symlink_to(tmp_path / "real" / "program.py")
+    path = [str(tmp_path / "real"), str(tmp_path / "link"), "/more"]
+
+    assert launch.module_path(path, PACKAGE_FILE, str(tmp_path / "link" / "program")) == [OURS, "/more"]
+
+
+def test_program_without_a_script(monkeypatch):
+    """An interactive interpreter has no script; only the working directory is left out then."""
+    monkeypatch.delattr(sys.modules["__main__"], "__file__")
+
+    path = [launch._STARTED_IN, os.path.abspath("/more")]
+    assert launch.module_path(path, PACKAGE_FILE) == [OURS, os.path.abspath("/more")]
 
 
 def test_relative_entries(monkeypatch):
@@ -467,7 +509,8 @@ def test_relative_entries(monkeypatch):
     started_in = os.path.abspath("/started")
     monkeypatch.setattr(launch, "_STARTED_IN", started_in)
 
-    path = launch.module_path(["rel/app.pyz", "lib"], os.path.join("rel/app.pyz", "franklinwh_telemetry", "launch.py"))
+    package_file = os.path.join("rel/app.pyz", "franklinwh_telemetry", "launch.py")
+    path = launch.module_path(["rel/app.pyz", "lib"], package_file, "rel/app.pyz/__main__.py")
 
     assert path == [os.path.join(started_in, "rel/app.pyz"), os.path.join(started_in, "lib")]
 
@@ -476,13 +519,13 @@ def test_relative_entries_from_nowhere(monkeypatch):
     """Where the working directory was gone at the start, a relative entry means nothing and is left out."""
     monkeypatch.setattr(launch, "_STARTED_IN", "")
 
-    assert launch.module_path(["rel", os.path.abspath("/a")], PACKAGE_FILE) == [OURS, os.path.abspath("/a")]
+    assert launch.module_path(["rel", os.path.abspath("/a")], PACKAGE_FILE, SCRIPT) == [OURS, os.path.abspath("/a")]
 
 
 @posix
 def test_our_place_with_a_separator_is_left_out():
     """A folder that a `PYTHONPATH` would split in two is never half named."""
-    assert launch.module_path(["/script"], "/odd:/tmp/franklinwh_telemetry/launch.py") == ["/script"]
+    assert launch.module_path(["/a"], "/odd:/tmp/franklinwh_telemetry/launch.py", SCRIPT) == ["/a"]
 
 
 def test_sender_of_a_host_with_odd_entries(consented, senders):
@@ -613,7 +656,7 @@ def test_nothing_is_stranded_at_the_end_of_a_run(telemetry, senders):
         record(telemetry)
         spool = support.only_spool()
         Path(spool.path("wake")).touch()
-        support.wait_until(lambda alive=spool.path("alive"): not os.path.exists(alive))
+        support.wait_until(functools.partial(is_gone, spool.path("alive")))
         time.sleep(choose.uniform(0.0, 0.2))
         record(telemetry)
         support.wake_senders()

@@ -17,7 +17,7 @@ DEPENDENCIES = {
     "opentelemetry-api": "<2,>=1.43",
     "opentelemetry-sdk": "<2,>=1.43",
     "opentelemetry-exporter-otlp": "<2,>=1.43",
-    "requests": ">=2.31",
+    "requests": ">=2.32",
     "click": ">=8.1",
 }
 

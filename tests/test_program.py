@@ -23,7 +23,8 @@ class Auth:
     async def get_token(self): return "token"
     def __getattr__(self, name): return None
 cli.PasswordAuth = Auth
-sys.argv = ["franklinwh-telemetry", "run", "franklinwh-cli", "-e", "me@example.com", "-p", "hunter2", "-g", "SN", *sys.argv[1:]]
+account = ["-e", "me@example.com", "-p", "hunter2", "-g", "SN"]
+sys.argv = ["franklinwh-telemetry", "run", "franklinwh-cli", *account, *sys.argv[1:]]
 from franklinwh_telemetry.cli import main
 main()
 """
@@ -218,9 +219,7 @@ ours()
 )
 def test_what_cannot_be_run_is_refused_before_it_starts(arguments, says):
     """Without a vocabulary or a program there is one clear line, and nothing has started."""
-    Path("words.py").write_text(
-        "from franklinwh_telemetry import Vocabulary\nWORDS = Vocabulary(['x'])\nNUMBER = 3\n"
-    )
+    Path("words.py").write_text("from franklinwh_telemetry import Vocabulary\nWORDS = Vocabulary(['x'])\nNUMBER = 3\n")
 
     ended = telemetry(*arguments)
 

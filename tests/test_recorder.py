@@ -508,7 +508,8 @@ telemetry = Telemetry("franklinwh-cloud", Vocabulary(["status"]))
 telemetry.command("status")(lambda: None)()
 telemetry.flush(); telemetry.status()
 assert threading.enumerate() == [threading.main_thread()]
-third_party = [name for name, module in sys.modules.items() if "site-packages" in (getattr(module, "__file__", None) or "") and "." not in name]
+def is_third_party(module): return "site-packages" in (getattr(module, "__file__", None) or "")
+third_party = [name for name, module in sys.modules.items() if is_third_party(module) and "." not in name]
 print(sorted(set(third_party) - {"franklinwh_telemetry"}))
 """
     ended = support.run_python(code, env={**os.environ, "PYTHONNOUSERSITE": "1"})

@@ -156,7 +156,7 @@ class TestData:
     @pytest.mark.parametrize("flag", ["set", "resume-mode"])
     def test_modes_are_the_programs(self, flag):
         """Each spelling of an operating mode stands in the program's own code."""
-        from franklinwh_cloud.cli_commands import mode  # noqa: PLC0415 - its source is read
+        from franklinwh_cloud.cli_commands import mode
 
         source = inspect.getsource(mode.run)
         spellings = franklinwh_cloud.VALUE_ALIASES["mode --set"]

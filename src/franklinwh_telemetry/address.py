@@ -82,6 +82,7 @@ def _text_problem(text: str) -> str | None:
 
 
 def canonical_host(text: str) -> str | None:
+    """The host name or IPv4 address in its one form; None unless it is a valid one."""
     host = text.lower()
     labels = host.split(".")
     if len(host) > _MAX_HOST_LENGTH or not all(
@@ -100,6 +101,7 @@ def canonical_host(text: str) -> str | None:
 
 
 def canonical_ipv6(text: str) -> str | None:
+    """The IPv6 address in its one form; None unless it is a valid one, without a zone."""
     import ipaddress  # noqa: PLC0415 - as above
 
     try:
@@ -138,5 +140,6 @@ def insecure(scheme: str, host: str, *, allow_http: bool) -> bool | BadDestinati
 
 
 def origin(scheme: str, host: str, port: int | None) -> str:
+    """The URL of a host without a path; a port only where it is not the scheme's own."""
     name = f"[{host}]" if ":" in host else host
     return f"{scheme}://{name}" if port is None else f"{scheme}://{name}:{port}"

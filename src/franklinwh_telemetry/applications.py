@@ -31,8 +31,11 @@ def known_applications(config: str | None = None) -> list[Telemetry]:
     for path in looked_up(probe):
         found = inifile.read(path, explicit=True)
         if isinstance(found, inifile.Ini):
-            names.update(name.removeprefix(_SECTION_START) for name in found.sections if name.startswith(_SECTION_START))
-    others = sorted(name for name in names if name != own and parse_application(name) is not None)
+            names.update(
+                name.removeprefix(_SECTION_START) for name in found.sections if name.startswith(_SECTION_START)
+            )
+    names.discard(own)
+    others = sorted(filter(parse_application, names))
     return [probe, *(application_of(name, config) for name in others)]
 
 

@@ -116,12 +116,13 @@ def send(application: str | None) -> int:
 @click.option("--pending", "what", flag_value="pending", help="What a sender started now would send.")
 @click.option("--sent", "what", flag_value="sent", default=True, help="What was sent, from the journal (default).")
 @click.option("--raw", is_flag=True, help="The exact bytes of each request.")
-@click.option("--json", "as_json", is_flag=True, help="Each request as a line of JSON: heading, head, and body decoded.")
+@click.option("--json", "as_json", is_flag=True, help="Each request as a line of JSON, its body decoded.")
 def show(application: str | None, config: str | None, what: str, raw: bool, as_json: bool) -> int:  # noqa: FBT001
     """Show the requests themselves: an example, those that wait, or those that were sent."""
     if raw and as_json:
         raise click.UsageError("--raw and --json exclude each other")
-    requests = [request for telemetry in _meant(application, config) for request in showing.requests_of(telemetry, what)]
+    meant = _meant(application, config)
+    requests = [request for telemetry in meant for request in showing.requests_of(telemetry, what)]
     if not requests and not as_json:
         click.echo(showing.NOTHING[what], err=raw)
     output = sys.stdout.buffer

@@ -4,9 +4,10 @@ Giving and withdrawing consent: what `on` shows and writes, what `off` takes bac
 
 from __future__ import annotations
 
-import datetime
+import contextlib
 import os
 import shutil
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Final, final
 
 from franklinwh_telemetry import event, iniedit, inifile
@@ -18,6 +19,8 @@ from franklinwh_telemetry.spool import SENDER_LIFETIME_S, assigned_texts, existi
 from franklinwh_telemetry.statefolder import home_folder, remove_quietly, replace
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from franklinwh_telemetry.destination import Destination
     from franklinwh_telemetry.recorder import Telemetry
     from franklinwh_telemetry.spool import Spool
@@ -66,7 +69,7 @@ class Plan:
         changes = {
             "enabled": "true",
             "uuid": self._uuid,
-            "since": datetime.datetime.now(datetime.timezone.utc).date().isoformat(),
+            "since": datetime.now(timezone.utc).date().isoformat(),
             "policy": str(self._telemetry.policy_version),
             "destination": self._destination.host,
         }
@@ -133,8 +136,11 @@ def erase(telemetry: Telemetry) -> Told:
         if not told.done:
             return told
         root = telemetry.state_root()
-        if isinstance(root, str):
-            shutil.rmtree(os.path.join(root, telemetry.application), ignore_errors=True)
+        folder = os.path.join(root, telemetry.application) if isinstance(root, str) else ""
+        if folder:
+            shutil.rmtree(folder, ignore_errors=True)
+        if folder and os.path.lexists(folder):
+            return Told([*told.lines, f"{folder} could not be deleted whole; remove it by hand."], done=False)
         lines = [*told.lines, "The journal, the counts and the UUID kept on this machine are deleted."]
         if old:
             lines.append("To have the events that were sent deleted too, give the maintainer this UUID:")
@@ -147,8 +153,7 @@ def _withdraw(telemetry: Telemetry, spools: list[Spool], changes: dict[str, str]
     lines: list[str] = []
     done = True
     for path in looked_up(telemetry):
-        found = inifile.read(path, explicit=True)
-        said = found.sections.get(section, {}) if isinstance(found, inifile.Ini) else {}
+        said = _said(path, section)
         if "enabled" not in said and "uuid" not in said:
             continue
         refused = _edit(path, section, {key: text for key, text in changes.items() if key == "enabled" or key in said})
@@ -160,8 +165,17 @@ def _withdraw(telemetry: Telemetry, spools: list[Spool], changes: dict[str, str]
     return Told(lines or ["Telemetry was not on; nothing was changed."], done=done)
 
 
+def _said(path: str, section: str) -> Mapping[str, str]:
+    """What a file answers; one that cannot be believed today may say yes once it is mended, so a no belongs there."""
+    found = inifile.read(path, explicit=True)
+    if isinstance(found, inifile.Ini):
+        return found.sections.get(section, {})
+    may_say_yes = found is not None and found.kind is not inifile.ProblemKind.NOT_REGULAR
+    return {"enabled": ""} if may_say_yes else {}
+
+
 class _LockedSpools:
-    """Every spool of an application, with its lock held where it could be had."""
+    """Every spool of an application, with its lock held where it could be had, or where no sender could take it."""
 
     def __init__(self, telemetry: Telemetry) -> None:
         root = telemetry.state_root()
@@ -171,10 +185,14 @@ class _LockedSpools:
 
     def __enter__(self) -> _LockedSpools:
         for spool in self.spools:
-            replace(spool.path("wake"), b"")
+            with contextlib.suppress(OSError):  # a full disk: a sender that waits is then waited for
+                replace(spool.path("wake"), b"")
             lock = Lock(spool.path("lock"))
             self._locks.append(lock)
-            self.all_held = self.all_held and lock.acquire(LOCK_WAIT_S)
+            try:
+                self.all_held = self.all_held and lock.acquire(LOCK_WAIT_S)
+            except OSError:
+                continue  # a lock that cannot be opened holds back every sender, too
         return self
 
     def __exit__(self, *_error: object) -> None:
@@ -208,7 +226,8 @@ def _edit(path: str, section: str, changes: dict[str, str | None] | dict[str, st
     if isinstance(edited, iniedit.Edited):
         return None
     lines = "\n".join(edited.lines)
-    return f"{path} was not changed: {edited.reason.value}. Put these lines into it by hand:\n{lines}"
+    detail = f" ({edited.detail})" if edited.detail else ""
+    return f"{path} was not changed: {edited.reason.value}{detail}. Put these lines into it by hand:\n{lines}"
 
 
 def looked_up(telemetry: Telemetry) -> list[str]:

@@ -96,7 +96,7 @@ class _Demo:
         self._echo(f"   $ {CONSOLE_SCRIPT} {' '.join(command)}\n     exit {ended.returncode}: {said.strip()[:90]}")
 
     def _telemetry(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
+        return subprocess.run(  # noqa: S603 - our own command line
             [sys.executable, "-m", "franklinwh_telemetry", *arguments],
             env=self._environment(os.environ),
             cwd=self._home,

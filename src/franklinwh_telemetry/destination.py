@@ -179,7 +179,8 @@ def route(granted: Granted, *, argument: str | None = None, literal: str | None 
         return Denied(DenialReason.BAD_DESTINATION, where, parsed.message)
     consented = granted.consented_host
     if consented is not None and consented != parsed.host:
-        named = consented if canonical_host(consented) == consented or canonical_ipv6(consented) == consented else "something else"
+        is_host = consented in (canonical_host(consented), canonical_ipv6(consented))
+        named = consented if is_host else "something else"
         detail = f"agreed to: {named}; events would go to: {parsed.host}"
         return Denied(DenialReason.DESTINATION_CHANGED, granted.ini or granted.source, detail)
     return parsed

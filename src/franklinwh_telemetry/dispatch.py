@@ -79,7 +79,7 @@ def dispatch_cli_event(
         elif _Pending.current is not None and _Pending.current.pid == os.getpid():
             _count(reporter, "dispatch_called_again")
         else:
-            _Pending(answer, parsed, success).watch()
+            _Pending(answer, parsed, success=success).watch()
 
 
 @functools.cache
@@ -143,7 +143,7 @@ class _Pending:
 
     current: _Pending | None = None
 
-    def __init__(self, answer: _Answer, command: Command, success: bool | None) -> None:
+    def __init__(self, answer: _Answer, command: Command, *, success: bool | None) -> None:
         self.pid = os.getpid()
         self._answer = answer
         self._command = command

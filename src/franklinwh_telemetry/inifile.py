@@ -95,6 +95,7 @@ def section_name(application: str) -> str:
 
 
 def is_telemetry(section: str) -> bool:
+    """Whether *section* is one that this package reads."""
     return section == _OWN_SECTION or section.startswith(f"{_OWN_SECTION} ")
 
 
@@ -141,6 +142,7 @@ def _remember(key: tuple[str, bool], status: os.stat_result, result: Ini | IniPr
 
 
 def identity(status: os.stat_result) -> _Identity:
+    """What tells one state of a file from another."""
     return (
         status.st_dev,
         status.st_ino,
@@ -154,6 +156,7 @@ def identity(status: os.stat_result) -> _Identity:
 
 
 def irregularity(status: os.stat_result, path: str) -> IniProblem | None:
+    """Why a file that is no regular one, or too large, is not read."""
     if stat.S_ISREG(status.st_mode):
         return None
     return IniProblem(ProblemKind.NOT_REGULAR, path, "it is a folder, a pipe, a socket or a device")
@@ -180,6 +183,7 @@ def load(
     refuse: Callable[[os.stat_result, str], IniProblem | None],
     flags: int = 0,
 ) -> tuple[os.stat_result, bytes | IniProblem]:
+    """Open, judge and read a file whose state is the one returned."""
     descriptor = os.open(path, _OPEN_FLAGS | flags)
     try:
         status = os.fstat(descriptor)
@@ -206,10 +210,12 @@ def _parse(data: bytes, path: str) -> Ini | IniProblem:
 
 
 def decode(data: bytes) -> str:
+    """The text of an ini, without a byte order mark; any byte survives the way back."""
     return data.removeprefix(BOM).decode("utf-8", "surrogateescape")
 
 
 def split_lines(text: str) -> list[str]:
+    """The lines with their ends, split where configparser splits them."""
     import io  # noqa: PLC0415 - nothing of this is needed while there is no file
 
     return list(io.StringIO(text, newline=""))
@@ -241,4 +247,5 @@ def snapshot(text: str) -> Snapshot | str:
 
 
 def words_of(error: OSError | ValueError) -> str:
+    """What an error says, without anything of the file."""
     return (error.strerror if isinstance(error, OSError) else None) or type(error).__name__

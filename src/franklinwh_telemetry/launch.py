@@ -138,22 +138,33 @@ def environment(environ: Mapping[str, str], path: Iterable[str]) -> dict[str, st
     return passed_on
 
 
-def module_path(path: Iterable[object], package_file: str = __file__) -> list[str]:
+def module_path(path: Iterable[object], package_file: str = __file__, script_file: str | None = None) -> list[str]:
     """
-    The host's `sys.path`, absolute and reordered so that nothing beside the user's script hides a module.
+    The host's `sys.path`, absolute and reordered, without what lies beside the user's script.
 
-    The standard library comes first, then the place we were imported from, then the rest in its order,
-    last what the host had first: the folder of its script, or the working directory under `-m`. What no
-    `PYTHONPATH` can say is left out: other objects than text, the empty entry, a path that holds the separator.
+    The standard library comes first, then the place we were imported from, then the rest in its order. The folder of
+    the script and the one it was started in are left out unless we were imported from there: even as the last
+    entries, their `opentelemetry` or `google` would hide the real ones, which are namespace packages. Left out as
+    well is what no `PYTHONPATH` can say: other objects than text, the empty entry, a path that holds the separator.
+    *script_file* is the program's own, where it has one.
     """
     entries = [_absolute(entry) for entry in path if isinstance(entry, str)]
-    beside_script = entries[0] if entries else ""
     ours = _absolute(os.path.dirname(os.path.dirname(package_file)))
     library = os.path.dirname(os.__file__)
     first = [entry for entry in entries if entry == library or entry.startswith(library + os.sep + "lib-")]
-    rest = [entry for entry in entries if entry != beside_script]
-    ordered = dict.fromkeys([*first, ours, *rest, beside_script])
+    users_own = _users_own(script_file)
+    rest = [entry for entry in entries if entry not in users_own]
+    ordered = dict.fromkeys([*first, ours, *rest])
     return [entry for entry in ordered if os.path.isabs(entry) and os.pathsep not in entry and "\0" not in entry]
+
+
+def _users_own(script_file: str | None) -> set[str]:
+    """The folders that Python itself puts in front of the path: the script's, and the working directory for `-m`."""
+    script_file = script_file or getattr(sys.modules.get("__main__"), "__file__", None)
+    if not isinstance(script_file, str):
+        return {_STARTED_IN}
+    script_file = _absolute(script_file)
+    return {_STARTED_IN, os.path.dirname(script_file), os.path.dirname(os.path.realpath(script_file))}
 
 
 def _absolute(entry: str) -> str:

@@ -249,7 +249,7 @@ def _flags(function: object) -> int:
     function = getattr(function, "__func__", function)
     code = getattr(function, "__code__", None)
     if code is None:
-        code = getattr(getattr(type(function), "__call__", None), "__code__", None)
+        code = getattr(vars(type(function)).get("__call__"), "__code__", None)
     flags = getattr(code, "co_flags", 0)
     # Marked by inspect.markcoroutinefunction (3.12) or asyncio's own marker: a plain def that returns an awaitable.
     marked = getattr(function, "_is_coroutine_mark", None) or getattr(function, "_is_coroutine", None)

@@ -114,9 +114,13 @@ def _sent(telemetry: Telemetry) -> Iterator[Request]:
     from franklinwh_telemetry.sender.journal import Journal  # noqa: PLC0415
 
     for spool in _spools(telemetry):
-        for entry in Journal(spool.path(JOURNAL_FOLDER)).entries():
+        journal = Journal(spool.path(JOURNAL_FOLDER))
+        for entry in journal.entries():
             answer = f"answered {entry.status}" if entry.status is not None else entry.error or "no answer"
             yield Request(f"{_when(entry.at_ms)} to {entry.host}, {answer}", entry.request)
+        if journal.skipped:
+            damaged = f"{journal.skipped} more in {spool.path(JOURNAL_FOLDER)} are damaged; remove them, or run `erase`"
+            yield Request(damaged, b"")
         for line in written_lines(spool.folder):
             yield Request(f"kept in {spool.folder}", line)
 

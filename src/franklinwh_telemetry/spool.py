@@ -34,6 +34,9 @@ MAX_AGE_MS: Final = 30 * 24 * 60 * 60 * 1000
 SENDER_LIFETIME_S: Final = 30.0
 """A sender ends by itself after this long, whatever happens; its mark of life is believed a little longer."""
 
+PLACES: Final = ("tmp", "new", "claimed")
+"""The folders of a spool: a record is made in the first, waits in the second, and is under way in the third."""
+
 _MARK_BELIEVED_S: Final = SENDER_LIFETIME_S + 5.0
 _BACKOFF_BELIEVED_S: Final = 2 * 24 * 60 * 60.0
 
@@ -83,17 +86,25 @@ class Spool:
             return
         # At the bound one goes for each that comes, and there is no need to sort a thousand to know which.
         names = [oldest] if surplus == 1 and oldest >= oldest_allowed else sorted(names)
+        dropped = {"dropped_too_old": 0, "dropped_spool_full": 0}
         for index, name in enumerate(names):
             expired = name < oldest_allowed
             if not expired and index >= surplus:
                 break
             # Only who removed it counts it: another host drops the same ones, and a sender claims them.
-            if discard(self.path(f"new/{name}")):
-                self.tally.add("dropped_too_old" if expired else "dropped_spool_full")
+            dropped["dropped_too_old" if expired else "dropped_spool_full"] += discard(self.path(f"new/{name}"))
+        for count, number in dropped.items():
+            if number:
+                self.tally.add(count, number)
 
     def names(self) -> list[str]:
         """The names of the records that wait, oldest first."""
         return sorted(_listing(self.path("claimed")) + _listing(self.path("new")))
+
+    def names_within_bounds(self, now_ms: int) -> list[str]:
+        """Those of them that `make_room` would leave there."""
+        oldest_allowed = f"{max(0, now_ms - MAX_AGE_MS):015d}"
+        return [name for name in self.names()[-MAX_RECORDS:] if name >= oldest_allowed]
 
     def read(self, name: str) -> bytes | None:
         """The bytes of a record that waits, claimed or new."""
@@ -108,9 +119,21 @@ class Spool:
         data = read_small(self.path("manifest.json"), MAX_MANIFEST_BYTES)
         return None if data is None or len(data) > MAX_MANIFEST_BYTES else Manifest.decode(data)
 
+    def manifest_trouble(self) -> str:
+        """What is wrong with a manifest that is there, and how to mend it; empty if nothing is, or if it is gone."""
+        path = self.path("manifest.json")
+        if not os.path.lexists(path) or self.manifest() is not None:
+            return ""
+        if os.path.isdir(path):
+            return f"{path} is a folder: remove it"
+        return (
+            f"{path} is unreadable, damaged or from a newer version: run a command of the program, which writes it "
+            "anew, or update this package"
+        )
+
     def empty(self) -> int:
         """Throw away every record, unsent, and say how many; the grant goes first, so that a sender stops."""
-        remove_quietly(self.path("manifest.json"))
+        discard(self.path("manifest.json"))
         discarded = 0
         for place in ("new", "claimed", "tmp"):
             for name in _listing(self.path(place)):
@@ -119,6 +142,22 @@ class Spool:
         if discarded:
             self.tally.add("discarded_on_withdrawal", discarded)
         return discarded
+
+    def move_all(self, source: str, target: str) -> None:
+        """Move every record from one place to another; one that a host drops meanwhile is passed over."""
+        for name in os.listdir(self.path(source)):
+            old, new = self.path(f"{source}/{name}"), self.path(f"{target}/{name}")
+            try:
+                os.replace(old, new)
+            except FileNotFoundError:
+                continue  # dropped to make room, or because consent has gone
+            except OSError:
+                # A folder is no record, and may not keep one of the same name from its place.
+                in_the_way = next((path for path in (old, new) if os.path.isdir(path)), None)
+                if in_the_way is None or not discard(in_the_way):
+                    raise
+                if in_the_way is new:
+                    os.replace(old, new)
 
     def sender_is_alive(self, now_s: float) -> bool:
         """Whether a sender said so within its lifetime (one `stat`)."""
@@ -145,8 +184,9 @@ def open_spool(root: str, manifest: Manifest, granted: Granted) -> Spool | Folde
             return refusal
     spool = Spool(folder)
     encoded = manifest.encode()
-    if read_small(spool.path("manifest.json"), MAX_MANIFEST_BYTES) != encoded or not os.path.isdir(spool.path("new")):
-        for name in ("tmp", "new", "claimed"):
+    whole = all(os.path.isdir(spool.path(name)) for name in PLACES)
+    if not whole or read_small(spool.path("manifest.json"), MAX_MANIFEST_BYTES) != encoded:
+        for name in PLACES:
             refusal = make_folder(spool.path(name))
             if refusal is not None:
                 return refusal

@@ -28,6 +28,7 @@ class FolderRefusal(Enum):
     NOT_A_FOLDER = "it is not a folder: remove it"
     OPEN_TO_OTHERS = "it is open to others: run chmod 700 on it, or remove it"
     NOT_WRITABLE = "it cannot be made or written: check the permissions and the space on the disk"
+    NO_SPACE = "its disk is full: free some space"
 
 
 def state_root(environ: Mapping[str, str], platform: str = sys.platform) -> str | FolderRefusal:
@@ -105,11 +106,7 @@ def make_folder(path: str) -> FolderRefusal | None:
         return None
     if isinstance(checked, FolderRefusal):
         return checked
-    missing = [path]
-    above = os.path.dirname(path)
-    while not os.path.isdir(above):
-        missing.append(above)
-        above = os.path.dirname(above)
+    above, missing = _ground_of(path)
     if sys.platform != "win32" and os.stat(above).st_uid != os.geteuid():
         return FolderRefusal.FOREIGN_OWNER
     for folder in reversed(missing):
@@ -122,7 +119,32 @@ def make_folder(path: str) -> FolderRefusal | None:
     return _refusal_or_none(check_folder(path))
 
 
-def _refusal_or_none(checked: FolderRefusal | bool) -> FolderRefusal | None:
+def _ground_of(path: str) -> tuple[str, list[str]]:
+    """The lowest folder above *path* that is there, and what is missing below it, *path* first."""
+    missing = [path]
+    above = os.path.dirname(path)
+    while not os.path.isdir(above):
+        missing.append(above)
+        above = os.path.dirname(above)
+    return above, missing
+
+
+def foresee(path: str) -> FolderRefusal | None:
+    """What would refuse the next file in the folder *path*, made or not, as far as a look can tell; nothing is made."""
+    checked = check_folder(path)
+    if isinstance(checked, FolderRefusal):
+        return checked
+    ground = path if checked else _ground_of(path)[0]
+    if sys.platform != "win32":
+        if os.stat(ground).st_uid != os.geteuid():
+            return FolderRefusal.FOREIGN_OWNER
+        room = os.statvfs(ground)
+        if room.f_bavail == 0 or (room.f_files > 0 and room.f_favail == 0):
+            return FolderRefusal.NO_SPACE
+    return None if os.access(ground, os.W_OK | os.X_OK) else FolderRefusal.NOT_WRITABLE
+
+
+def _refusal_or_none(checked: FolderRefusal | bool) -> FolderRefusal | None:  # noqa: FBT001 - an answer
     if checked is True:
         return None
     return FolderRefusal.NOT_WRITABLE if checked is False else checked

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Final, final
 
 from franklinwh_telemetry import guard
 from franklinwh_telemetry.denial import Denied
-from franklinwh_telemetry.spool import existing_spools
-from franklinwh_telemetry.statefolder import FolderRefusal, check_folder, read_small
+from franklinwh_telemetry.spool import PLACES, existing_spools
+from franklinwh_telemetry.statefolder import FolderRefusal, check_folder, foresee, read_small
 from franklinwh_telemetry.tally import Tally
 
 if TYPE_CHECKING:
@@ -27,6 +27,19 @@ DEAD_SENDERS_REMEDY: Final = (
     "run `franklinwh-telemetry send`; in a container start it with `docker run --init` and keep the state folder in a "
     "volume; under systemd set KillMode=process"
 )
+
+EXPLAINED: Final = {
+    "refused_record_too_large": "larger than an event can be, so not ours; nothing is to be done",
+    "refused_record_not_json": "damaged, so thrown away; check the disk if that goes on",
+    "refused_record_newer_version": "written by a newer version, so thrown away; update this package",
+    "refused_record_wrong_keys": "with more or less than the five facts, so thrown away; update this package",
+    "refused_record_wrong_value": "with a value that no event can have, so thrown away; update this package",
+    "refused_record_unknown_command": "of a command that is not in the vocabulary, so thrown away; update the program",
+    "dropped_too_old": "older than 30 days; check the clock if they were not, and the destination if they were",
+    "dropped_spool_full": "more than 1,000 waited; check the destination, or run `franklinwh-telemetry send`",
+    "dispatch_uuid_not_random": "the program passed a UUID that is not a random one; report that to its makers",
+}
+"""What a count means, and what can be done about it."""
 
 
 @final
@@ -130,7 +143,7 @@ class Status:
         lines.append(f"  waiting       {self.pending} events")
         lines.append(f"  delivered     {self.counts.get('delivered', 0)} events")
         lines.extend(
-            f"  {name.replace('_', ' ')}: {count}"
+            f"  {name.replace('_', ' ')}: {count}{f' ({EXPLAINED[name]})' if name in EXPLAINED else ''}"
             for name, count in self.counts.items()
             if name.startswith(("refused", "dropped", "discarded", "dispatch")) and count
         )
@@ -142,7 +155,7 @@ class Status:
             lines.append(f"  last error    {self.last_error} ({self.counts.get('errors', 0)} in all)")
         if self.state_folder:
             lines.append(f"  kept in       {self.state_folder}")
-        return lines
+        return [line if line.isprintable() else ascii(line)[1:-1] for line in lines]
 
 
 def read_status(telemetry: Telemetry) -> Status:
@@ -166,10 +179,9 @@ def read_status(telemetry: Telemetry) -> Status:
         pending=sum(len(spool.names()) for spool in spools),
         counts=counts,
         senders_died=sum(
-            _died(of_spool, alive=spool.sender_is_alive(now_s))
-            for spool, of_spool in zip(spools, counted, strict=True)
+            _died(of_spool, alive=spool.sender_is_alive(now_s)) for spool, of_spool in zip(spools, counted, strict=True)
         ),
-        trouble="; ".join(_troubles(root, folder, spools)),
+        trouble="; ".join(dict.fromkeys(_troubles(root, folder, spools))),
         last_error=_last_error(folder),
     )
 
@@ -182,7 +194,15 @@ def _troubles(root: str | FolderRefusal, folder: str, spools: list[Spool]) -> It
         unsafe = check_folder(path)
         if isinstance(unsafe, FolderRefusal):
             yield f"{path} is not used: {unsafe.value}"
+            return
+    for path in (folder, *(spool.path(place) for spool in spools for place in PLACES)):
+        refusal = foresee(path)
+        if refusal is not None:
+            yield f"{path} is not used: {refusal.value}"
+            break
     for spool in spools:
+        if damage := spool.manifest_trouble():
+            yield damage
         trouble = read_trouble(spool)
         if trouble is not None:
             yield trouble.message

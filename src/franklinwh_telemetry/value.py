@@ -10,11 +10,14 @@ from typing import NoReturn
 class Value:
     """An immutable value: its fields are its slots, set once, compared together."""
 
-    __slots__: tuple[str, ...] = ()
+    __slots__ = ()
 
     def __init__(self, *fields: object) -> None:
-        for name, field in zip(self.__slots__, fields, strict=True):
+        for name, field in zip(self._names(), fields, strict=True):
             object.__setattr__(self, name, field)
+
+    def _names(self) -> tuple[str, ...]:
+        return self.__slots__
 
     def __setattr__(self, name: str, _: object) -> NoReturn:
         msg = f"{type(self).__name__}.{name} cannot be changed"
@@ -24,13 +27,13 @@ class Value:
         self.__setattr__(name, None)
 
     def __eq__(self, other: object) -> bool:
-        return type(self) is type(other) and all(getattr(self, name) == getattr(other, name) for name in self.__slots__)
+        return type(self) is type(other) and all(getattr(self, name) == getattr(other, name) for name in self._names())
 
     def __hash__(self) -> int:
-        return hash((type(self).__name__, *(getattr(self, name) for name in self.__slots__)))
+        return hash((type(self).__name__, *(getattr(self, name) for name in self._names())))
 
     def __repr__(self) -> str:
-        fields = ", ".join(f"{name}={getattr(self, name)!r}" for name in self.__slots__)
+        fields = ", ".join(f"{name}={getattr(self, name)!r}" for name in self._names())
         return f"{type(self).__name__}({fields})"
 
     def __reduce__(self) -> NoReturn:

@@ -92,7 +92,8 @@ def _show(telemetry: Telemetry, more: Sequence[str]) -> int:
     if isinstance(root, str):
         variables["STATE_DIRECTORY"] = os.path.dirname(root)
     sys.stdout.flush()
-    return subprocess.run(command, env=variables, check=False).returncode
+    shown = subprocess.run(command, env=variables, check=False)  # noqa: S603 - our own command line
+    return shown.returncode
 
 
 def _say(lines: Sequence[str]) -> None:

@@ -109,7 +109,12 @@ class _Rounds:
         spool = self._spool
         manifest = spool.manifest()
         if manifest is None:
-            return self._discard()
+            damage = spool.manifest_trouble()
+            if not damage:
+                return self._discard()
+            # It may be mended, or belong to a newer version: no yes to send by, but no withdrawal either.
+            leave_trouble(spool, "manifest", damage, None)
+            return Ending.KEPT
         denied = consent_again(manifest)
         if isinstance(denied, Denied):
             return self._refuse(denied)
@@ -226,7 +231,7 @@ def _claim(spool: Spool, vocabulary: Vocabulary, now_ms: int) -> dict[int, tuple
     _put_back(spool)
     spool.make_room(now_ms, room=0)
     _sweep_leftovers(spool, now_ms)
-    _move_all(spool, "new", "claimed")
+    spool.move_all("new", "claimed")
     records: dict[int, tuple[str, event.Record]] = {}
     for name in sorted(os.listdir(spool.path("claimed")), reverse=True):
         data = spool.read(name)
@@ -243,15 +248,7 @@ def _claim(spool: Spool, vocabulary: Vocabulary, now_ms: int) -> dict[int, tuple
 
 
 def _put_back(spool: Spool) -> None:
-    _move_all(spool, "claimed", "new")
-
-
-def _move_all(spool: Spool, source: str, target: str) -> None:
-    for name in os.listdir(spool.path(source)):
-        try:
-            os.replace(spool.path(f"{source}/{name}"), spool.path(f"{target}/{name}"))
-        except FileNotFoundError:
-            continue  # a host has dropped it meanwhile, to make room or because consent has gone
+    spool.move_all("claimed", "new")
 
 
 def _sweep_leftovers(spool: Spool, now_ms: int) -> None:
@@ -285,5 +282,6 @@ def pending_records(spool: Spool) -> list[event.Record]:
     if manifest is None or isinstance(consent_again(manifest), Denied):
         return []
     vocabulary = Vocabulary(manifest.commands)
-    parsed = [event.decode(spool.read(name) or b"", vocabulary) for name in spool.names()]
+    names = spool.names_within_bounds(int(time.time() * 1000))
+    parsed = [event.decode(spool.read(name) or b"", vocabulary) for name in names]
     return [record for record in parsed if isinstance(record, event.Record)]

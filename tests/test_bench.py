@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import json
+import urllib.request
+
+import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span
+
+
+@pytest.fixture(autouse=True)
+def tools(source_root, monkeypatch):
+    monkeypatch.syspath_prepend(str(source_root / "tools"))
+
+
+def post(url, body):
+    request = urllib.request.Request(url, data=body, headers={"Content-Type": "application/octet-stream"})
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        return answer.status
+
+
+def export(*numbers):
+    spans = [Span(trace_id=bytes(15) + bytes([number]), span_id=bytes(7) + b"\1") for number in numbers]
+    resource_spans = ResourceSpans(scope_spans=[ScopeSpans(spans=spans)])
+    return ExportTraceServiceRequest(resource_spans=[resource_spans]).SerializeToString()
+
+
+def test_every_event_that_arrives_counts_once():
+    """Spans, a batch of PostHog's SDK and upstream's single event are counted; a key check and a retry are not."""
+    from bench_destinations import ANSWERING, place
+
+    batch = json.dumps({"batch": [{"uuid": "a", "event": "x"}, {"uuid": "b", "event": "x"}]}).encode()
+
+    with place(ANSWERING) as target:
+        statuses = [
+            post(f"{target.url}/v1/traces", export(1, 2, 3)),
+            post(f"{target.url}/v1/traces", export(3)),
+            post(f"{target.url}/batch/", batch),
+            post(f"{target.url}/batch/", batch),
+            post(f"{target.url}/capture/", b'{"event": "x", "properties": {}}'),
+            post(f"{target.url}/flags/?v=2", b"{}"),
+        ]
+        arrived, requests = target.wait_for(6, 5.0), target.requests()
+
+    assert (statuses, arrived, requests) == ([200] * 6, 6, 6)
+
+
+@pytest.mark.parametrize(("destination", "arrived", "kept"), [("answers after 20 ms", 1, 0), ("refused", 0, 1)])
+def test_a_pair_of_runs_is_counted_to_the_end(tmp_path, destination, arrived, kept):
+    """One pair starts one sender, whose event arrives or is kept, and nothing of it runs any longer."""
+    import bench_process
+    import bench_world
+
+    found = bench_process.pairs(str(tmp_path), "ours", destination, 1)
+
+    assert (found.arrived, found.kept, found.launched) == (arrived, kept, 1)
+    assert found.is_unchanged()
+    assert [run.status for run in (*found.with_it, *found.without)] == [0, 0]
+    assert [run.stderr_lines for run in found.with_it] == [0]
+    assert bench_world.processes_of(str(tmp_path)) == []
+
+
+def test_an_interval_leaves_out_what_coins_allow():
+    """The interval of twelve samples is from the third to the tenth, and of five it is all of them."""
+    from bench_stats import estimate
+
+    twelve = estimate([float(number) for number in range(12, 0, -1)])
+    five = estimate([5.0, 1.0, 4.0, 2.0, 3.0])
+
+    assert (twelve.median, twelve.low, twelve.high, twelve.least) == (6.5, 3.0, 10.0, 1.0)
+    assert (five.median, five.low, five.high) == (3.0, 1.0, 5.0)
+
+
+def test_a_goal_that_was_missed_is_shown_as_missed():
+    """A page says of each figure whether it is within its goal, and the data hold the same."""
+    from bench_table import Table, verdict
+
+    table = Table("t", "T", "How.", ("us", "met"), [(2.0, verdict(2.0, 3.0)), (4.0, verdict(4.0, 3.0))], ["a remark"])
+
+    assert "| 2.000 | yes |\n| 4.000 | NO |\n" in table.as_markdown()
+    assert table.as_json()["rows"] == [{"us": 2.0, "met": "yes"}, {"us": 4.0, "met": "NO"}]

@@ -1,0 +1,183 @@
+"""The whole process: the same program with and without telemetry, paired, on destinations that answer or do not."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+
+from bench_destinations import ANSWERING, BLACK_HOLE, DEAD, REFUSED, Place, place
+from bench_stats import differences, estimate, ratios
+from bench_table import Cell, Table, verdict
+from bench_world import Outcome, World
+
+GOAL = 1.03
+POSTHOG = "posthog==7.91.1"
+LABELS = {
+    "ours": "this package",
+    "upstream": "franklinwh-cloud 0.6.4's own dispatcher",
+    "posthog_sdk": "PostHog SDK in the process",
+    "opentelemetry_sdk": "OpenTelemetry SDK in the process",
+}
+METHOD = (
+    "`franklinwh-cli energy --describe`, which needs no account: the same program with and without telemetry, "
+    "a new process and a new, empty state folder each time, in pairs whose order alternates. "
+    "*times* is the median of the ratios of the pairs with the interval that holds it in 95 of 100 repetitions; "
+    "*more* the median of their differences; *at exit* what the process waits, after its command's work is done, "
+    "longer than without telemetry. With this package every run starts a sender of its own."
+)
+COLUMNS = (
+    "telemetry",
+    "destination",
+    "pairs",
+    "times",
+    "more ms",
+    "more CPU ms",
+    "at exit ms",
+    "events arrived",
+    "kept for later",
+    "lines on stderr",
+    "goal",
+    "met",
+)
+
+
+class Plan(NamedTuple):
+    """How many pairs of each kind."""
+
+    ours: int
+    ours_dead: int
+    others: int
+    others_dead: int
+
+
+FULL = Plan(ours=40, ours_dead=24, others=12, others_dead=4)
+QUICK = Plan(ours=6, ours_dead=3, others=2, others_dead=1)
+
+
+class Pairs:
+    """The pairs of one way of telemetry on one destination."""
+
+    def __init__(self, way: str, destination: str) -> None:
+        self.way = way
+        self.destination = destination
+        self.with_it: list[Outcome] = []
+        self.without: list[Outcome] = []
+        self.kept = 0
+        self.launched = 0
+        self.arrived = 0
+
+    def row(self) -> tuple[Cell, ...]:
+        """The pairs as a row of the table."""
+        number = len(self.with_it)
+        times = estimate(ratios([run.wall_s for run in self.with_it], [run.wall_s for run in self.without]))
+        goal = self.way == "ours"
+        return (
+            LABELS[self.way],
+            self.destination,
+            number,
+            times.text(3),
+            _more([run.wall_s for run in self.with_it], [run.wall_s for run in self.without]),
+            _more([run.cpu_s for run in self.with_it], [run.cpu_s for run in self.without]),
+            _more([run.exit_s for run in self.with_it], [run.exit_s for run in self.without]),
+            f"{self.arrived} of {number}",
+            f"{self.kept} of {number}" if goal else "-",
+            sum(run.stderr_lines for run in self.with_it) - sum(run.stderr_lines for run in self.without),
+            f"<= {GOAL}" if goal else "-",
+            verdict(times.median, GOAL) if goal else "-",
+        )
+
+    def is_unchanged(self) -> bool:
+        """Whether the program printed the same and ended with the same status in every run."""
+        return len({(run.status, run.stdout) for run in (*self.with_it, *self.without)}) == 1
+
+
+def measure(*, quick: bool) -> Table:
+    """Measure this package on every destination, and the others on one that answers and two that do not."""
+    plan = QUICK if quick else FULL
+    extra, reason = posthog_folder()
+    others = [way for way in LABELS if way != "ours" and (extra is not None or way != "posthog_sdk")]
+    done: list[Pairs] = []
+    with tempfile.TemporaryDirectory(prefix="franklinwh-telemetry-bench-") as parent:
+        warm_up(parent, ["ours", *others], str(extra or ""))
+        for destination in (ANSWERING, *DEAD):
+            number = plan.ours if destination == ANSWERING else plan.ours_dead
+            done.append(pairs(parent, "ours", destination, number))
+        for destination in (ANSWERING, REFUSED, BLACK_HOLE):
+            number = plan.others if destination == ANSWERING else plan.others_dead
+            done += [pairs(parent, way, destination, number, path=_path(way, extra)) for way in others]
+    return Table("process", "Whole process", METHOD, COLUMNS, [pair.row() for pair in done], _remarks(done, reason))
+
+
+def _remarks(done: list[Pairs], reason: str) -> list[str]:
+    launched = sum(pair.launched for pair in done)
+    runs = sum(len(pair.with_it) for pair in done if pair.way == "ours")
+    remarks = [f"Senders started by the {runs} runs with this package: {launched}."]
+    changed = [f"{LABELS[pair.way]} on {pair.destination}" for pair in done if not pair.is_unchanged()]
+    remarks.append(f"Standard output and exit status differ from the run without for: {', '.join(changed) or 'none'}.")
+    remarks.append(
+        "What is kept for later is sent by the next sender; there a machine that was offline loses nothing. "
+        "The others keep nothing between runs."
+    )
+    if reason:
+        remarks.append(f"PostHog's SDK was left out: {reason}.")
+    return remarks
+
+
+def _path(way: str, extra: Path | None) -> str:
+    return str(extra) if way == "posthog_sdk" and extra is not None else ""
+
+
+def _more(ours: list[float], base: list[float]) -> str:
+    return f"{estimate(differences(ours, base)).median * 1000:.1f}"
+
+
+def warm_up(parent: str, ways: list[str], path: str) -> None:
+    """Run each way once, so that every module is compiled and in the machine's memory."""
+    with place(ANSWERING) as answering:
+        for way in ("without", *ways):
+            once(parent, way, answering, path=path)
+
+
+def pairs(parent: str, way: str, destination: str, number: int, *, path: str = "") -> Pairs:
+    """Run *number* pairs; within every second one the order is turned round."""
+    found = Pairs(way, destination)
+    with place(destination) as target:
+        for index in range(number):
+            for each in (way, "without") if index % 2 else ("without", way):
+                outcome, kept, launched = once(parent, each, target, path=path if each == way else "")
+                (found.with_it if each == way else found.without).append(outcome)
+                found.kept += kept
+                found.launched += launched
+        found.arrived = target.wait_for(number, 1.0) if target.answers else 0
+    return found
+
+
+def once(parent: str, way: str, target: Place, *, path: str = "") -> tuple[Outcome, int, int]:
+    """One run in a new world, its senders brought to their end before the next; what was kept, what was started."""
+    world = World(parent)
+    outcome = world.run(way, target.url, path)
+    launched = world.count("senders_launched")
+    if target.answers:
+        world.deliver()
+    world.end_senders()
+    return outcome, world.waiting(), launched
+
+
+def posthog_folder() -> tuple[Path | None, str]:
+    """A folder of the user's cache with PostHog's SDK in it, made at the first use; or why there is none."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "franklinwh-telemetry"
+    key = hashlib.sha256(f"{POSTHOG}\n{sys.version}\n{sys.platform}".encode()).hexdigest()[:16]
+    folder = cache / f"bench-{key}"
+    if (folder / "complete").exists():
+        return folder, ""
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "--quiet", "--upgrade"]
+    done = subprocess.run([*pip, "--target", str(folder), POSTHOG], capture_output=True, text=True, check=False)
+    if done.returncode:
+        return None, f"pip could not install {POSTHOG} (exit status {done.returncode})"
+    (folder / "complete").touch()
+    return folder, ""

@@ -1,0 +1,136 @@
+"""A folder of its own for each run of the measured program, and the end of every sender that was started there."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+from bench_host import UUID
+from franklinwh_telemetry.spool import Spool
+
+HOST = Path(__file__).resolve().parent / "bench_host.py"
+HUNG_AFTER_S = 120.0
+PASSED_ON = ("PATH", "LANG", "LC_ALL", "PYTHONPATH", "PYTHONNOUSERSITE", "VIRTUAL_ENV", "SYSTEMROOT", "LD_LIBRARY_PATH")
+
+
+class Outcome(NamedTuple):
+    """One run: its time by the wall and on the processor, its wait after the command's work, and what it wrote."""
+
+    wall_s: float
+    cpu_s: float
+    exit_s: float
+    status: int
+    stdout: bytes
+    stderr_lines: int
+
+
+def ini(way: str, url: str) -> str:
+    """The ini that says yes: upstream's own section for its dispatcher, an application's for everything else."""
+    section = "telemetry" if way == "upstream" else "telemetry bench"
+    return f"[{section}]\nenabled = true\nuuid = {UUID}\nendpoint = {url}\n"
+
+
+class World:
+    """A home, a state folder and a working directory with an ini; on leaving, no sender of it is alive."""
+
+    def __init__(self, parent: str) -> None:
+        self.folder = Path(tempfile.mkdtemp(dir=parent))
+        self.state, self.home, self.cwd = (self.folder / name for name in ("state", "home", "cwd"))
+        for made in (self.state, self.home, self.cwd):
+            made.mkdir(mode=0o700)
+
+    def environment(self, path: str = "") -> dict[str, str]:
+        """The whole environment of a measured program; *path* comes first on its module path."""
+        kept = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+        parts = [path, *kept.get("PYTHONPATH", "").split(os.pathsep)]
+        joined = os.pathsep.join(os.path.abspath(part) for part in parts if part)
+        own = {"HOME": str(self.home), "XDG_STATE_HOME": str(self.state), "BENCH_MARK": str(self.folder / "mark")}
+        return {**kept, **own, **({"PYTHONPATH": joined} if joined else {})}
+
+    def run(self, way: str, url: str, path: str = "") -> Outcome:
+        """Run the program once and measure it."""
+        written = self.cwd / "franklinwh.ini"
+        written.write_text(ini(way, url), encoding="utf-8")
+        written.chmod(0o600)
+        environment = self.environment(path)
+        command = [sys.executable, str(HOST), way, url]
+        with (self.folder / "stdout").open("wb") as stdout, (self.folder / "stderr").open("wb") as stderr:
+            began_ns = time.monotonic_ns()
+            child = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr, cwd=self.cwd, env=environment
+            )
+            watchdog = threading.Timer(HUNG_AFTER_S, child.kill)
+            watchdog.start()
+            _pid, status, usage = os.wait4(child.pid, 0)
+            ended_ns = time.monotonic_ns()
+        watchdog.cancel()
+        child.returncode = os.waitstatus_to_exitcode(status)
+        mark = self.folder / "mark"
+        done_ns = int(mark.read_text()) if mark.exists() else ended_ns
+        return Outcome(
+            wall_s=(ended_ns - began_ns) / 1e9,
+            cpu_s=usage.ru_utime + usage.ru_stime,
+            exit_s=(ended_ns - done_ns) / 1e9,
+            status=child.returncode,
+            stdout=(self.folder / "stdout").read_bytes(),
+            stderr_lines=len((self.folder / "stderr").read_bytes().splitlines()),
+        )
+
+    def spools(self) -> list[Spool]:
+        """The spools that were made here."""
+        return [Spool(str(path)) for path in self.state.glob("franklinwh-telemetry/*/spool-*")]
+
+    def count(self, name: str) -> int:
+        """A count of all spools together."""
+        return sum(spool.tally.read().get(name, 0) for spool in self.spools())
+
+    def waiting(self) -> int:
+        """How many records wait."""
+        return sum(len(spool.names()) for spool in self.spools())
+
+    def deliver(self, within_s: float = 30.0) -> bool:
+        """Wake the senders up, and say whether all have come to their end."""
+        for spool in self.spools():
+            Path(spool.path("wake")).touch()
+        deadline_s = time.monotonic() + within_s
+        while self.count("senders_completed") < self.count("senders_launched"):
+            if time.monotonic() > deadline_s:
+                return False
+            time.sleep(0.02)
+        self.end_senders(patience_s=5.0)
+        return True
+
+    def end_senders(self, patience_s: float = 0.0) -> None:
+        """End what still runs for this folder, and for no other; it is waited for."""
+        deadline_s = time.monotonic() + patience_s
+        while running := self.senders():
+            if time.monotonic() >= deadline_s:
+                for pid in running:
+                    _kill(pid)
+            time.sleep(0.02)
+
+    def senders(self) -> list[int]:
+        """The processes that were started with a spool of this folder."""
+        return processes_of(str(self.folder) + os.sep)
+
+
+def processes_of(part: str) -> list[int]:
+    """The senders whose arguments hold *part*."""
+    columns = ["-A", "-ww", "-o", "pid=,args="]
+    listing = subprocess.run(["ps", *columns], capture_output=True, text=True, check=True)  # noqa: S607 - any system's
+    rows = (line.strip().partition(" ") for line in listing.stdout.splitlines())
+    return [int(pid) for pid, _space, words in rows if part in words and "franklinwh_telemetry.sender" in words]
+
+
+def _kill(pid: int) -> None:
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return
