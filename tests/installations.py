@@ -25,8 +25,8 @@ CALLER: dict[str, str] = {name: value for name, value in os.environ.items() if n
 
 CACHE = Path(CALLER.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "franklinwh-telemetry"
 
-BARE_PYTHON = str(getattr(sys, "_base_executable", "") or sys.executable)
-"""The interpreter that made the environment of the tests."""
+BARE_PYTHON = os.path.join(sys.base_prefix, "bin", f"python{sys.version_info[0]}.{sys.version_info[1]}")
+"""The interpreter from which the environment of the tests was made; on 3.10 no attribute of `sys` names it."""
 
 HOST = """
 import os

@@ -28,11 +28,7 @@ def world():
 @pytest.fixture
 def stranger(monkeypatch):
     """The same for a user who is not root, although the tests are."""
-    for prefix in as_stranger(monkeypatch):
-        with LoopbackReceiver() as receiver:
-            found = World(receiver, prefix)
-            found.say_yes()
-            yield found
+    yield from as_stranger(monkeypatch)
 
 
 def keeps_until_mended(world: World, spoil, says: str, *, off: str = "") -> None:
@@ -168,7 +164,7 @@ def test_an_ini_with_a_bad_destination(world, lines, says):
 def sends(world: World, *, off: str = "") -> None:
     """What looks odd and is good: telemetry is on by this file, and both of the program's events arrive."""
     world.run_host()
-    world.explains(str(world.ini.resolve()), "decided by    enabled in")
+    assert f"  decided by    enabled in {world.ini.resolve()}" in world.status()
     assert world.ask("send").stdout == b"Sent 2 events.\n"
     assert (len(world.arrived("status")), len(world.arrived("mode"))) == (1, 1)
 
@@ -342,7 +338,7 @@ def test_an_ini_replaced_while_it_is_read(world):
     swapping = threading.Thread(target=swap)
     swapping.start()
     try:
-        for _ in range(8):
+        for _ in range(4):
             world.run_host()
             world.status()
             world.ask("send")
@@ -365,8 +361,6 @@ def test_every_command_survives_a_bad_ini(world):
         lambda path: path.write_bytes(bytes(range(256))),
         lambda path: path.write_text(world.good_ini().replace("enabled = true", "enabled = maybe")),
         spoil_endpoint(world, "endpoint = https://surprise:surprise@example.com"),
-        replaced_by(os.mkfifo),
-        replaced_by(Path.mkdir),
     ):
         clear(world.ini)
         spoil(world.ini)

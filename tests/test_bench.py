@@ -72,10 +72,13 @@ def test_an_interval_leaves_out_what_coins_allow():
 
 
 def test_a_goal_that_was_missed_is_shown_as_missed():
-    """A page says of each figure whether it is within its goal, and the data hold the same."""
+    """A page says of each figure whether it is within its goal, or not settled, and the data hold the same."""
+    from bench_stats import estimate
     from bench_table import Table, verdict
 
-    table = Table("t", "T", "How.", ("us", "met"), [(2.0, verdict(2.0, 3.0)), (4.0, verdict(4.0, 3.0))], ["a remark"])
+    within, beyond, either = estimate([2.0] * 9), estimate([4.0] * 9), estimate([2.0] * 5 + [4.0] * 4)
+    rows = [(found.median, verdict(found, 3.0)) for found in (within, beyond, either)]
+    table = Table("t", "T", "How.", ("us", "met"), [*rows], ["a remark"])
 
-    assert "| 2.000 | yes |\n| 4.000 | NO |\n" in table.as_markdown()
-    assert table.as_json()["rows"] == [{"us": 2.0, "met": "yes"}, {"us": 4.0, "met": "NO"}]
+    assert "| 2.000 | yes |\n| 4.000 | NO |\n| 2.000 | yes? |\n" in table.as_markdown()
+    assert table.as_json()["rows"] == [{"us": us, "met": met} for us, met in rows]

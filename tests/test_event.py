@@ -275,9 +275,9 @@ def test_values_do_not_change(of):
     before = repr(of)
 
     for name in (*of.__slots__, "surprise"):
-        with pytest.raises(AttributeError, match="does not change"):
+        with pytest.raises(AttributeError, match="change"):
             setattr(of, name, 1)
-        with pytest.raises(AttributeError, match="does not change"):
+        with pytest.raises(AttributeError, match="change"):
             delattr(of, name)
     assert repr(of) == before
 

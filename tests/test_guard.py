@@ -7,6 +7,7 @@ import pytest
 
 import support
 from franklinwh_telemetry import Telemetry, Vocabulary, guard, testing
+from franklinwh_telemetry.spool import Spool
 from franklinwh_telemetry.tally import Tally
 from support import APPLICATION, CONSENT
 
@@ -103,20 +104,19 @@ def test_raised_only_while_testing_is_active():
     assert guard.notes == ["ValueError in test_guard.py:fail"]
 
 
-def test_status_shows_what_was_swallowed():
-    """An error on the user's path, here a spool that was taken away, is counted and named in `status`."""
+def test_status_shows_what_was_swallowed(monkeypatch):
+    """An error on the user's path, here of the spool, is counted and named in `status`; the command does its work."""
     Path("franklinwh.ini").write_text(CONSENT)
     telemetry = Telemetry(APPLICATION, Vocabulary(["status"]))
     with telemetry.command("status"):
         pass
-    new, tmp = (Path(support.only_spool().path(name)) for name in ("new", "tmp"))
-    tmp.rmdir()
+    monkeypatch.setattr(Spool, "append", lambda *_arguments: fail(OSError("surprise")))
 
     with telemetry.command("status"):
         done = True
 
     status = telemetry.status()
     assert done
-    assert len(list(new.iterdir())) == 1
+    assert len(support.waiting()) == 1
     assert status.counts["errors"] == 1
-    assert status.last_error == "FileNotFoundError in statefolder.py:write_new"
+    assert status.last_error == "OSError in test_guard.py:fail"

@@ -14,7 +14,8 @@ import pytest
 import support
 from doubles.leaks import nothing_leaks  # noqa: F401 - an autouse fixture
 from doubles.records import VOCABULARY, make_record
-from franklinwh_telemetry import Telemetry, Vocabulary, event
+from franklinwh_telemetry import Telemetry, Vocabulary, event, statefolder
+from franklinwh_telemetry.denial import Denied
 from franklinwh_telemetry.launch import command_line, environment, mark_alive
 from franklinwh_telemetry.lock import Lock
 from franklinwh_telemetry.sender import __main__ as sender_main
@@ -43,6 +44,7 @@ def open_as_host(**settings) -> Spool:
     """The spool of the yes that holds now, made as a host makes it."""
     telemetry = Telemetry(APPLICATION, VOCABULARY, **settings)
     allowed = telemetry.permission()
+    assert not isinstance(allowed, Denied)
     spool = open_spool(support.state_root(), allowed.manifest, allowed.granted)
     assert isinstance(spool, Spool)
     return spool
@@ -189,7 +191,7 @@ def test_what_arrives_during_a_run_is_sent_by_it():
 
 def test_the_mark_of_life_goes_before_the_last_look(monkeypatch):
     """A record whose host still saw the mark, an instant before it went, is sent by the sender that had set it."""
-    remove = send.remove_quietly
+    remove = statefolder.remove_quietly
     late = [4]
 
     def remove_after_an_append(path):
@@ -208,7 +210,7 @@ def test_the_mark_of_life_goes_before_the_last_look(monkeypatch):
 
 def test_a_mark_of_life_while_it_runs_and_none_afterwards():
     """A host sees that a sender lives while it sends, and that none does once it has failed."""
-    seen = []
+    seen: list[object] = []
 
     def answer(_request):
         seen.append(spool.sender_is_alive(time.time()))
@@ -377,7 +379,7 @@ def test_the_watchdog_ends_a_hanging_sender():
 
 def test_the_watchdog_comes_first(monkeypatch):
     """A sender's lifetime runs before anything else is looked at, its arguments included."""
-    started = []
+    started: list[float] = []
     monkeypatch.setattr(sender_main, "start_watchdog", started.append)
     assert sender_main.main([]) == Ending.UNUSABLE
     assert started == [SENDER_LIFETIME_S] == [30.0]
@@ -394,6 +396,11 @@ def route_elsewhere():
     INI.write_text(INI.read_text().replace("endpoint = http", "endpoint = https"))
 
 
+def say_yes_at_home_instead():
+    INI.unlink()
+    Path.home().joinpath(".franklinwh.ini").write_text(CONSENT)
+
+
 WITHDRAWALS = {
     "disabled": disable,
     "section removed": lambda: INI.write_text("[gateway]\nx = 1\n"),
@@ -406,7 +413,7 @@ WITHDRAWALS = {
     "another destination": route_elsewhere,
     "PostHog now": lambda: INI.write_text(CONSENT + "api_key = phc_key\n"),
     "a no at home": lambda: Path.home().joinpath(".franklinwh.ini").write_text("[telemetry]\nenabled = no\n"),
-    "a yes at home": lambda: (INI.unlink(), Path.home().joinpath(".franklinwh.ini").write_text(CONSENT)),
+    "a yes at home": say_yes_at_home_instead,
 }
 
 
@@ -429,12 +436,17 @@ def append(text):
     INI.write_text(INI.read_text() + text)
 
 
+def put_a_folder_there(_environment):
+    INI.unlink()
+    INI.mkdir()
+
+
 DOUBTS = {
     "world-writable": (lambda _env: INI.chmod(0o666), "chmod o-w"),
     "malformed": (lambda _env: append("[telemetry\n"), "well-formed"),
     "twice": (lambda _env: append("[telemetry]\nenabled = true\n"), "well-formed"),
     "not boolean": (lambda _env: INI.write_text(INI.read_text().replace("true", "perhaps")), "neither true nor false"),
-    "a folder": (lambda _env: (INI.unlink(), INI.mkdir()), "cannot be read"),
+    "a folder": (put_a_folder_there, "cannot be read"),
     "outdated policy": (lambda _env: append("policy = 0\n"), "policy"),
     "a typed e-mail": (
         lambda _env: INI.write_text(INI.read_text().replace("uuid = ", "uuid = me@x.org ")),
@@ -536,15 +548,36 @@ def test_a_hosts_yes_gives_way_to_the_users_no(monkeypatch):
     assert spool.names() == []
 
 
-def test_a_damaged_manifest_is_no_yes():
-    """A manifest that cannot be read lets nothing leave."""
+def newer(manifest):
+    manifest.write_text(manifest.read_text().replace('"v": 1', '"v": 2'))
+
+
+def folder(manifest):
+    manifest.unlink()
+    manifest.mkdir()
+
+
+@pytest.mark.parametrize("spoil", [lambda manifest: manifest.write_text("surprise"), newer, folder])
+def test_a_damaged_manifest_is_no_yes_and_no_withdrawal(spoil):
+    """A manifest that is there but cannot be read lets nothing leave, names the mend, and keeps what waits."""
     with LoopbackReceiver() as receiver:
         spool = filled(receiver.url)
-        Path(spool.path("manifest.json")).write_text("surprise")
+        manifest = Path(spool.path("manifest.json"))
+        good = manifest.read_bytes()
+        spoil(manifest)
 
-        assert drain(spool.folder, grace_s=0) is Ending.DONE
+        assert drain(spool.folder, grace_s=0) is Ending.KEPT
         assert receiver.requests == []
-    assert spool.names() == []
+        trouble = read_trouble(spool)
+        assert trouble is not None
+        assert trouble.kind == "manifest"
+        assert str(manifest) in trouble.message
+        assert waiting(spool) == [1, 2, 3]
+
+        statefolder.discard(str(manifest))
+        manifest.write_bytes(good)
+        assert drain(spool.folder, grace_s=0) is Ending.DONE
+        assert numbers(receiver) == [1, 2, 3]
 
 
 # Records.
@@ -653,7 +686,7 @@ def test_a_host_that_drops_a_record_meanwhile_costs_nothing(monkeypatch):
             os.unlink(source)
         replace(source, target)
 
-    monkeypatch.setattr(send.os, "replace", overtaken)
+    monkeypatch.setattr(os, "replace", overtaken)
     with LoopbackReceiver() as receiver:
         spool = filled(receiver.url)
         assert drain(spool.folder, grace_s=0) is Ending.DONE
@@ -831,7 +864,7 @@ def test_retry_after_is_honoured_and_bounded(asked, least_s, most_s):
 
 def test_a_pause_is_written_before_the_attempt():
     """While the request is under way the pause stands already, so that an attempt which never ends counts as well."""
-    seen = []
+    seen: list[object] = []
 
     def answer(request):
         trouble = read_trouble(spool)

@@ -8,16 +8,17 @@ import threading
 import time
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 import support
 from doubles.records import VOCABULARY, make_record
-from franklinwh_telemetry import Granted, Telemetry, Vocabulary, event, testing
+from franklinwh_telemetry import Granted, Telemetry, Vocabulary, event, statefolder, testing
 from franklinwh_telemetry import spool as spool_module
 from franklinwh_telemetry.consent import read_consent
 from franklinwh_telemetry.destination import Destination, parse_destination, route
-from franklinwh_telemetry.manifest import Manifest
+from franklinwh_telemetry.manifest import MAX_MANIFEST_BYTES, Manifest
 from franklinwh_telemetry.spool import (
     MAX_AGE_MS,
     MAX_RECORDS,
@@ -239,7 +240,7 @@ def test_no_manifest_but_ours_is_read(tmp_path):
         spoil()
         assert spool.manifest() is None
     path.unlink()
-    for data in (b"", good[:-1], good + b" " * spool_module.MAX_MANIFEST_BYTES):
+    for data in (b"", good[:-1], good + b" " * MAX_MANIFEST_BYTES):
         path.write_bytes(data)
         assert spool.manifest() is None
 
@@ -255,7 +256,16 @@ def test_only_a_real_yes_opens_a_spool():
     lookalike = SimpleNamespace(**{name: getattr(given, name) for name in Granted.__slots__})
     denied = read_consent(APPLICATION, config="missing.ini")
 
-    for surprise in (None, True, lookalike, denied, Granted, granted("myapp", "app.ini"), granted(ini="other.ini")):
+    surprises: tuple[Any, ...] = (
+        None,
+        True,
+        lookalike,
+        denied,
+        Granted,
+        granted("myapp", "app.ini"),
+        granted(ini="other.ini"),
+    )
+    for surprise in surprises:
         with pytest.raises(TypeError, match="needs the Granted"):
             open_spool(support.state_root(), manifest, surprise)
     assert not Path(support.state_root()).exists()
@@ -308,7 +318,7 @@ def test_only_who_drops_a_record_counts_it(monkeypatch):
     spool = opened()
     for number in range(MAX_RECORDS + 2):
         Path(spool.path(f"new/{NOW_MS + number:015d}-{number:016x}")).write_bytes(b"{}")
-    discard = spool_module.discard
+    discard = statefolder.discard
 
     def overtaken(path):
         os.unlink(path)
@@ -373,8 +383,8 @@ def test_a_first_run_does_not_take_anothers_uuid_away(monkeypatch):
     Path("franklinwh.ini").write_text("[telemetry]\nenabled = true\n")
     given = granted()
     path = uuid_path(support.state_root(), APPLICATION, given.source)
-    read = spool_module.read_small
-    others = []
+    read = statefolder.read_small
+    others: list[object] = []
 
     def overtaken(of, max_bytes):
         found = read(of, max_bytes)
@@ -470,7 +480,12 @@ def test_empty_withdraws_the_grant_first(monkeypatch):
     Path(spool.path("new/folder/below")).mkdir(parents=True)
     removed = []
     unlink = os.unlink
-    monkeypatch.setattr(os, "unlink", lambda path: (removed.append(os.path.basename(path)), unlink(path)))
+
+    def watched(path):
+        removed.append(os.path.basename(path))
+        unlink(path)
+
+    monkeypatch.setattr(os, "unlink", watched)
 
     assert spool.empty() == 4
     assert removed[0] == "manifest.json"
@@ -531,12 +546,12 @@ def test_a_pause_ends():
 def test_threads_append_as_processes_do():
     """Appends from eight threads lose nothing either."""
     spool = opened()
-    threads = [
-        threading.Thread(
-            target=lambda first=first: [spool.append(make_record(first * 100 + n), NOW_MS) for n in range(1, 26)]
-        )
-        for first in range(8)
-    ]
+
+    def append_some(first):
+        for number in range(first * 100 + 1, first * 100 + 26):
+            spool.append(make_record(number), NOW_MS)
+
+    threads = [threading.Thread(target=append_some, args=(first,)) for first in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -557,7 +572,7 @@ def test_a_record_that_cannot_be_put_in_place_leaves_nothing():
 
 def test_state_that_is_not_ours_is_passed_over():
     """Without a state folder there are no applications and no spools, and files among the spools are none."""
-    assert support.applications() == support.spools() == []
+    assert (support.applications(), support.spools()) == ([], [])
     spool = opened()
     Path(support.state_root(), "file").touch()
     assert support.applications() == [APPLICATION]

@@ -345,7 +345,7 @@ def test_an_unwritable_folder_changes_nothing_for_the_program(shared, monkeypatc
 
     def in_host():
         done = record_once(Telemetry(APPLICATION, Vocabulary(["status"]), consent=yes))
-        return done, make_folder(state_root(os.environ))
+        return done, make_folder(str(home / ".local" / "state"))
 
     assert as_user(NOBODY, in_host) == (1, FolderRefusal.NOT_WRITABLE)
     assert tree(home) == []

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from franklinwh_telemetry import tally
 from franklinwh_telemetry.tally import MAX_COUNT, Tally
 
 COUNTING = """
@@ -82,7 +81,7 @@ def test_a_folder_made_by_another_at_the_same_moment(tmp_path, monkeypatch):
         make(path, mode)
         make(path, mode)
 
-    monkeypatch.setattr(tally.os, "mkdir", lose_the_race)
+    monkeypatch.setattr(os, "mkdir", lose_the_race)
     Tally(str(tmp_path)).add("errors")
     assert Tally(str(tmp_path)).read() == {"errors": 1}
 

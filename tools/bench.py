@@ -43,8 +43,8 @@ Goals stand beside the figures, and a goal that was missed says so.
 Measured on {machine}.
 The load of the machine was {load_before} when the run began and {load_after} when it ended (1.0 is one busy processor).
 On a machine that does other work at the same time single runs vary by more than telemetry costs.
-That is why runs are paired and medians are shown with their intervals; an interval that reaches beyond a goal does not
-settle whether the goal was kept.
+That is why runs are paired and medians are shown with their intervals; where an interval
+reaches over a goal to either side, a question mark says that this run does not settle it.
 
 {tables}
 ## What these figures do not say

@@ -55,7 +55,7 @@ class Plan(NamedTuple):
     others_dead: int
 
 
-FULL = Plan(ours=40, ours_dead=24, others=12, others_dead=4)
+FULL = Plan(ours=30, ours_dead=16, others=8, others_dead=3)
 QUICK = Plan(ours=6, ours_dead=3, others=2, others_dead=1)
 
 
@@ -88,7 +88,7 @@ class Pairs:
             f"{self.kept} of {number}" if goal else "-",
             sum(run.stderr_lines for run in self.with_it) - sum(run.stderr_lines for run in self.without),
             f"<= {GOAL}" if goal else "-",
-            verdict(times.median, GOAL) if goal else "-",
+            verdict(times, GOAL) if goal else "-",
         )
 
     def is_unchanged(self) -> bool:

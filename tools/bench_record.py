@@ -125,5 +125,5 @@ def _row(label: str, samples: Samples, key: str, goal_us: float | None) -> tuple
         f"{found.least:.0f}",
         "-" if file is None else f"{file:.0f}",
         "-" if goal_us is None else f"<= {goal_us:.0f}",
-        "-" if goal_us is None else verdict(found.median, goal_us),
+        "-" if goal_us is None else verdict(found, goal_us),
     )

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from bench_stats import Estimate
+
 Cell = str | float | int | None
 
 
@@ -41,9 +43,10 @@ class Table(NamedTuple):
         return "\n".join(["", self.title, "", *lines, "", *self.remarks])
 
 
-def verdict(value: float, goal: float) -> str:
-    """Whether a figure keeps within its goal."""
-    return "yes" if value <= goal else "NO"
+def verdict(found: Estimate, goal: float) -> str:
+    """Whether the median keeps within the goal; a question mark where the interval reaches over it to either side."""
+    answer = "yes" if found.median <= goal else "NO"
+    return answer if found.high <= goal or found.low > goal else f"{answer}?"
 
 
 def shown(cell: Cell) -> str:

@@ -6,8 +6,10 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
+from franklinwh_telemetry.process import STARTED_IN
 from franklinwh_telemetry.statefolder import remove_quietly
 
 if TYPE_CHECKING:
@@ -20,6 +22,8 @@ SENDER_MODULE: Final = "franklinwh_telemetry.sender"
 
 SENDER_MARK: Final = "FRANKLINWH_TELEMETRY_SENDER"
 """Set in a sender's environment, so that nothing that runs there starts another."""
+
+LOWEST_PRIORITY: Final = 19
 
 _PASSED_ON: Final = (
     "HOME",
@@ -36,11 +40,6 @@ _PASSED_ON: Final = (
     "CURL_CA_BUNDLE",
 )
 _PASSED_ON_IN_ANY_CASE: Final = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
-
-try:
-    _STARTED_IN = os.getcwd()
-except OSError:
-    _STARTED_IN = ""
 
 _children: list[subprocess.Popen[bytes]] = []
 
@@ -79,6 +78,7 @@ def launch(spool: Spool, now_s: float) -> bool:
         raise
     # Counted once it runs: a process that could not be started is no sender that died.
     spool.tally.add("senders_launched")
+    _give_way(child.pid)
     # Nobody waits for this child; without a status, Popen would say so on stderr under -X dev.
     child.returncode = 0
     _children.append(child)
@@ -102,7 +102,7 @@ def mark_alive(spool: Spool) -> None:
     path = spool.path("alive")
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
     try:
-        os.utime(path)
+        os.utime(descriptor if os.utime in os.supports_fd else path)
     finally:
         os.close(descriptor)
 
@@ -162,14 +162,14 @@ def _users_own(script_file: str | None) -> set[str]:
     """The folders that Python itself puts in front of the path: the script's, and the working directory for `-m`."""
     script_file = script_file or getattr(sys.modules.get("__main__"), "__file__", None)
     if not isinstance(script_file, str):
-        return {_STARTED_IN}
+        return {STARTED_IN}
     script_file = _absolute(script_file)
-    return {_STARTED_IN, os.path.dirname(script_file), os.path.dirname(os.path.realpath(script_file))}
+    return {STARTED_IN, os.path.dirname(script_file), os.path.dirname(os.path.realpath(script_file))}
 
 
 def _absolute(entry: str) -> str:
     """The entry from the folder in which the program was started; an empty one, which is any folder, stays empty."""
-    return os.path.join(_STARTED_IN, entry) if entry else entry
+    return os.path.join(STARTED_IN, entry) if entry else entry
 
 
 def is_python(executable: str | None) -> bool:
@@ -178,6 +178,13 @@ def is_python(executable: str | None) -> bool:
         return False
     name = os.path.basename(executable).lower()
     return name.startswith(("python", "pypy"))
+
+
+def _give_way(pid: int) -> None:
+    """Lower the sender's priority from its first instruction on: starting a Python must not slow the host's end."""
+    if sys.platform != "win32":
+        with suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, pid, LOWEST_PRIORITY)
 
 
 def _creation_flags(subprocess: object) -> int:

@@ -17,12 +17,12 @@ from uuid import UUID
 import pytest
 
 import support
-from franklinwh_telemetry import event
+from doubles.records import VOCABULARY
+from franklinwh_telemetry import Vocabulary, event
+from franklinwh_telemetry.sender.loopback import LoopbackReceiver
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-
-    from franklinwh_telemetry.sender.loopback import LoopbackReceiver
 
 STRANGER = 65534
 """The uid of `nobody`, who has no home."""
@@ -67,9 +67,10 @@ class World:
     that make somebody else run it; every output of the command line is looked through for what must not be in it.
     """
 
-    def __init__(self, receiver: LoopbackReceiver, prefix: tuple[str, ...] = ()) -> None:
+    def __init__(self, receiver: LoopbackReceiver) -> None:
         self.receiver = receiver
-        self.prefix = prefix
+        self.prefix: tuple[str, ...] = ()
+        self.python = sys.executable
         self.ini = Path(os.environ["HOME"], ".franklinwh.ini")
         self.without: tuple[str, ...] = ()
 
@@ -94,7 +95,7 @@ class World:
 
     def run(self, code: str, *arguments: str, **changed: str) -> subprocess.CompletedProcess[bytes]:
         """Run a program of the user's."""
-        command = [*self.prefix, sys.executable, "-c", code, *arguments]
+        command = [*self.prefix, self.python, "-c", code, *arguments]
         return support.run(command, text=False, env=self.environment(changed))
 
     def run_host(self, code: str = PLAIN, wrapped: str = WRAPPED, **changed: str) -> None:
@@ -146,9 +147,6 @@ class World:
 
 def waiting_records() -> list[dict[str, Any]]:
     """What waits and is a record, whatever lies beside it."""
-    from doubles.records import VOCABULARY
-    from franklinwh_telemetry import Vocabulary
-
     vocabulary = Vocabulary([*VOCABULARY.commands, "mode"])
     found = []
     for spool in support.spools():
@@ -179,16 +177,26 @@ def clear(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def as_stranger(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, ...]]:
+def as_stranger(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     """
-    The words that make `nobody` run a program, in a home, a state folder and a working directory of theirs.
+    Another user's world: `nobody` runs every program, in a home, a state folder and a working directory of theirs.
 
-    Skips where that cannot be done: only root can become somebody else, and not every checkout can be read by all.
+    Skips where that cannot be done: only root can become somebody else, who must have a Python and all the packages.
     """
     words = ("setpriv", f"--reuid={STRANGER}", f"--regid={STRANGER}", "--clear-groups")
-    probe = [*words, sys.executable, "-c", "import franklinwh_telemetry, opentelemetry.sdk"]
-    if os.geteuid() != 0 or shutil.which("setpriv") is None or support.run(probe, cwd="/").returncode != 0:
-        pytest.skip("only root can become somebody else, who must be able to run the package")
+    if os.geteuid() != 0 or shutil.which("setpriv") is None:
+        pytest.skip("only root can become somebody else")
+    packages = [path for path in sys.path if os.path.basename(path) == "site-packages"]
+    package = os.path.dirname(os.path.dirname(event.__file__))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([package, *packages]))
+    version = f"python{sys.version_info[0]}.{sys.version_info[1]}"
+    pythons = [python for python in (sys.executable, shutil.which(version, path=os.defpath)) if python]
+    # A sender is started by whoever was started: that must work a second time, without what root has passed on.
+    probe = "import franklinwh_telemetry, click, opentelemetry.sdk, subprocess, sys; subprocess.run([sys.executable, '-V'])"
+    usable = (python for python in pythons if support.run([*words, python, "-c", probe], cwd="/").returncode == 0)
+    python = next(usable, None)
+    if python is None:
+        pytest.skip("nobody has no Python with these packages here")
     base = Path(tempfile.mkdtemp())
     base.chmod(0o755)
     try:
@@ -197,7 +205,11 @@ def as_stranger(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, ...]]:
             os.chown(base / name, STRANGER, STRANGER)
             monkeypatch.setenv(variable, str(base / name))
         monkeypatch.chdir(base / "cwd")
-        yield words
+        with LoopbackReceiver() as receiver:
+            world = World(receiver)
+            world.prefix, world.python = words, python
+            world.say_yes()
+            yield world
     finally:
         os.chdir("/")
         shutil.rmtree(base)

@@ -35,7 +35,7 @@ LONGEST_PAUSE_S: Final = 6 * 60 * 60.0
 LONGEST_ASKED_PAUSE_S: Final = 24 * 60 * 60.0
 """A destination may ask for a longer pause by `Retry-After`, up to a day."""
 
-_TURN_S: Final = 1.0
+_TURN_S: Final = 5.0
 """How long a new sender waits for one that has had its last look and is about to end, so that nothing is stranded."""
 
 _POLL_S: Final = 0.1
@@ -58,14 +58,18 @@ def drain(folder: str, *, grace_s: float = GRACE_S) -> Ending:
     if not lock.acquire(_TURN_S):
         spool.tally.add("senders_completed")
         return Ending.ANOTHER_SENDER
+    rounds = _Rounds(spool)
     try:
         mark_alive(spool)
         wait_for_more(spool, grace_s)
-        ending = _drain_locked(spool)
-        _tidy_siblings(spool)
-    finally:
+        ending = rounds.until_nothing_waits()
+    except BaseException:
         remove_quietly(spool.path("alive"))
+        raise
+    finally:
         lock.release()
+    rounds.close()
+    _tidy_siblings(spool)
     spool.tally.add("senders_completed")
     return ending
 
@@ -78,25 +82,6 @@ def wait_for_more(spool: Spool, grace_s: float) -> None:
     remove_quietly(spool.path("wake"))
 
 
-def _drain_locked(spool: Spool) -> Ending:
-    """
-    Rounds until nothing waits.
-
-    The mark of life goes before the last look: a host appends first and looks at the mark second, so that either
-    it starts a new sender or this one sees the record.
-    """
-    rounds = _Rounds(spool)
-    try:
-        while True:
-            ending = rounds.run()
-            remove_quietly(spool.path("alive"))
-            if ending is not Ending.DONE or not os.listdir(spool.path("new")):
-                return ending
-            mark_alive(spool)
-    finally:
-        rounds.close()
-
-
 class _Rounds:
     """The rounds of one sender; they share one OpenTelemetry provider, which is made when the first needs it."""
 
@@ -104,6 +89,20 @@ class _Rounds:
         self._spool = spool
         self._outcome = _Outcome(spool)
         self._delivery: Delivery | None = None
+
+    def until_nothing_waits(self) -> Ending:
+        """
+        Round after round, and the lock is free right after the last.
+
+        The mark of life goes before the last look: a host appends first and looks at the mark second, so that either
+        it starts a new sender or this one sees the record.
+        """
+        while True:
+            ending = self.run()
+            remove_quietly(self._spool.path("alive"))
+            if ending is not Ending.DONE or not os.listdir(self._spool.path("new")):
+                return ending
+            mark_alive(self._spool)
 
     def run(self) -> Ending:
         spool = self._spool

@@ -1,0 +1,15 @@
+"""
+Where this process began, noted before the program can change it.
+"""
+
+from __future__ import annotations
+
+import os
+
+STARTED_IN = ""
+"""The working directory at our first import; empty where it was gone already."""
+
+try:
+    STARTED_IN = os.getcwd()
+except OSError:
+    pass
