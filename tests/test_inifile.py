@@ -15,9 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import franklinwh_telemetry
-from franklinwh_telemetry import iniedit, inifile
-from franklinwh_telemetry.iniedit import Edited, EditRefusal, EditRefused
+from franklinwh_telemetry import iniedit, inifile, iniwrite
+from franklinwh_telemetry.iniedit import Edited, EditRefused
 from franklinwh_telemetry.inifile import Ini, IniProblem, ProblemKind
+from franklinwh_telemetry.iniwrite import EditRefusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -624,16 +625,16 @@ def test_edit_refuses_what_changes_meanwhile(place, monkeypatch) -> None:
     """What somebody else wrote during the edit is not overwritten."""
     path = place / "a.ini"
     written(path, b"[telemetry]\n")
-    real = iniedit._fill
+    real = iniwrite._fill
 
     def racing(descriptor, data):
         path.write_bytes(b"[telemetry]\nenabled = false\n")
         real(descriptor, data)
 
-    monkeypatch.setattr(iniedit, "_fill", racing)
+    monkeypatch.setattr(iniwrite, "_fill", racing)
     assert reason(iniedit.edit(str(path), "telemetry", {"enabled": "true"})) is EditRefusal.CHANGED
     assert path.read_bytes() == b"[telemetry]\nenabled = false\n"
-    monkeypatch.setattr(iniedit, "_fill", lambda *_: path.unlink())
+    monkeypatch.setattr(iniwrite, "_fill", lambda *_: path.unlink())
     assert reason(iniedit.edit(str(path), "telemetry", {"enabled": "true"})) is EditRefusal.CHANGED
     assert os.listdir(place) == []
 
@@ -696,7 +697,7 @@ def test_edit_without_posix_owners(place, monkeypatch) -> None:
             raise PermissionError(13, "Permission denied")
         return real(name, *args)
 
-    monkeypatch.setattr(iniedit, "effective_uid", None)
+    monkeypatch.setattr(iniwrite, "effective_uid", None)
     monkeypatch.setattr(os, "open", files_only)
     monkeypatch.delattr(os, "fchmod")
     monkeypatch.delattr(os, "fchown")

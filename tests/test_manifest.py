@@ -45,11 +45,11 @@ def test_says_what_a_sender_must_know_and_nothing_else():
     """Application, ini, destination, policy and vocabulary; not the UUID, which each record has."""
     assert fields() == {
         "application": APPLICATION,
-        "by_argument": False,
         "commands": ["status", "a<b>&é\u2028z"],
         "destination": {"kind": "file", "url": "", "api_key": "", "allow_http": False},
         "explicit": True,
         "policy_version": 1,
+        "routed_by": "application",
         "source": str(Path("franklinwh.ini").resolve()),
         "v": 1,
     }
@@ -105,7 +105,7 @@ def test_foreign_bytes_are_no_manifest(data):
 
 @pytest.mark.parametrize(
     "name",
-    ["application", "by_argument", "commands", "destination", "explicit", "policy_version", "source", "v"],
+    ["application", "commands", "destination", "explicit", "policy_version", "routed_by", "source", "v"],
 )
 def test_each_field_is_needed_with_its_type(name):
     """A field that is missing or of another type makes it no manifest."""
@@ -123,7 +123,7 @@ def test_each_field_is_needed_with_its_type(name):
         {"v": 2},
         {"policy_version": True},
         {"explicit": 1},
-        {"by_argument": 0},
+        {"routed_by": "surprise"},
         {"commands": ["status", 1]},
         {"commands": "status"},
         {

@@ -7,8 +7,8 @@ from __future__ import annotations
 from typing import Final
 
 from franklinwh_telemetry import inifile
-from franklinwh_telemetry.consent import parse_application
 from franklinwh_telemetry.consenting import looked_up
+from franklinwh_telemetry.lookup import parse_application
 from franklinwh_telemetry.recorder import Telemetry
 from franklinwh_telemetry.spool import existing_applications, existing_spools
 from franklinwh_telemetry.vocabularies import franklinwh_cloud

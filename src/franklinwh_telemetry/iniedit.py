@@ -4,20 +4,14 @@ Editing `franklinwh.ini`: one section's keys change, and no other byte, nor mode
 
 from __future__ import annotations
 
-import errno
 import os
-import stat
-import sys
-from enum import Enum
-from typing import TYPE_CHECKING, Final, final
+from typing import TYPE_CHECKING, final
 
 from franklinwh_telemetry.inifile import (
     BOM,
     IniProblem,
     ProblemKind,
     decode,
-    effective_uid,
-    identity,
     irregularity,
     is_telemetry,
     load,
@@ -25,6 +19,7 @@ from franklinwh_telemetry.inifile import (
     split_lines,
     words_of,
 )
+from franklinwh_telemetry.iniwrite import EditRefusal, create, replace
 from franklinwh_telemetry.value import Value
 
 if TYPE_CHECKING:
@@ -33,23 +28,6 @@ if TYPE_CHECKING:
     from franklinwh_telemetry.inifile import Snapshot
 
     _Changes = Mapping[str, str | None]
-
-_NEW_FLAGS: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
-
-
-class EditRefusal(Enum):
-    """Why a file was left exactly as it was."""
-
-    BIND_MOUNTED = "it is mounted into place by itself, so it cannot be replaced"
-    READ_ONLY = "its file system is read-only"
-    HARD_LINK = "it has a second name (a hard link) that would keep the old text"
-    NOT_WRITABLE = "it or its folder cannot be written to"
-    NO_FOLDER = "its folder does not exist"
-    OWNER = "its owner, group or mode could not be kept"
-    MALFORMED = "it is not a well-formed ini file, or not one that can be edited safely"
-    NOT_REGULAR = "it is not a regular file"
-    CHANGED = "somebody else changed it at the same moment"
-    FAILED = "it could not be read or written"
 
 
 @final
@@ -112,7 +90,7 @@ def edit(path: str, section: str, changes: Mapping[str, str | None]) -> Edited |
 def _make(path: str, section: str, changes: _Changes) -> bool | tuple[EditRefusal, str]:
     """Write a file that was missing; whether there was anything to write, or why that was refused."""
     text = _edited("", section, changes)
-    return (_create(path, text.encode()) or True) if text else False
+    return (create(path, text.encode()) or True) if text else False
 
 
 def _change(
@@ -138,7 +116,7 @@ def _change(
     if status.st_nlink > 1:
         return EditRefusal.HARD_LINK, ""
     bom = BOM if data.startswith(BOM) else b""
-    return _replace(path, status, bom + changed.encode("utf-8", "surrogateescape")) or True
+    return replace(path, status, bom + changed.encode("utf-8", "surrogateescape")) or True
 
 
 def _check(section: str, changes: _Changes) -> None:
@@ -244,105 +222,3 @@ def _with_value(line: str, start: int, value: str) -> str:
         return line
     gap = "" if old or body[start - 1].isspace() else " "
     return f"{body[:start]}{gap}{value}{ending}"
-
-
-def _create(path: str, data: bytes) -> tuple[EditRefusal, str] | None:
-    try:
-        descriptor = os.open(path, _NEW_FLAGS, 0o600)
-    except FileNotFoundError:
-        return EditRefusal.NO_FOLDER, ""
-    except FileExistsError:
-        return EditRefusal.CHANGED, ""
-    except OSError as error:
-        return _classify(error)
-    try:
-        _fill(descriptor, data)
-    except OSError as error:
-        _discard(path)
-        return _classify(error)
-    finally:
-        os.close(descriptor)
-    _sync_folder(os.path.dirname(path))
-    return None
-
-
-def _replace(path: str, status: os.stat_result, data: bytes) -> tuple[EditRefusal, str] | None:
-    folder = os.path.dirname(path)
-    temporary = os.path.join(folder, f".franklinwh-telemetry-{os.urandom(8).hex()}.tmp")
-    try:
-        descriptor = os.open(temporary, _NEW_FLAGS, 0o600)
-    except OSError as error:
-        return _classify(error)
-    try:
-        try:
-            if not _take_over(descriptor, path, status):
-                return EditRefusal.OWNER, ""
-            _fill(descriptor, data)
-        finally:
-            os.close(descriptor)
-        if identity(os.stat(path, follow_symlinks=False)) != identity(status):
-            return EditRefusal.CHANGED, ""
-        os.replace(temporary, path)
-    except FileNotFoundError:
-        return EditRefusal.CHANGED, "it was removed"
-    except OSError as error:
-        return _classify(error)
-    finally:
-        _discard(temporary)
-    _sync_folder(folder)
-    return None
-
-
-def _take_over(descriptor: int, path: str, status: os.stat_result) -> bool:
-    """Give the new file the old one's owner, group, mode and extended attributes (access control lists are some)."""
-    if effective_uid is None:
-        return True
-    try:
-        made = os.fstat(descriptor)
-        if (made.st_uid, made.st_gid) != (status.st_uid, status.st_gid):
-            os.fchown(descriptor, status.st_uid, status.st_gid)
-        os.fchmod(descriptor, stat.S_IMODE(status.st_mode))
-        if sys.platform == "linux":
-            for name in os.listxattr(path):
-                if not name.startswith("security."):  # labels come from the folder, by the system's own rules
-                    os.setxattr(descriptor, name, os.getxattr(path, name))
-    except OSError as error:
-        return error.errno == errno.ENOTSUP  # no extended attributes there: the rest has been done
-    return True
-
-
-def _fill(descriptor: int, data: bytes) -> None:
-    written = 0
-    while written < len(data):
-        written += os.write(descriptor, data[written:])
-    os.fsync(descriptor)
-
-
-def _discard(path: str) -> None:
-    try:
-        os.unlink(path)
-    except OSError:
-        return
-
-
-def _sync_folder(folder: str) -> None:
-    try:
-        descriptor = os.open(folder, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
-    except OSError:
-        return  # Windows opens no folders
-    try:
-        os.fsync(descriptor)
-    except OSError:
-        return  # some file systems cannot; the file itself is safe
-    finally:
-        os.close(descriptor)
-
-
-def _classify(error: OSError) -> tuple[EditRefusal, str]:
-    reasons = {
-        errno.EBUSY: EditRefusal.BIND_MOUNTED,
-        errno.EROFS: EditRefusal.READ_ONLY,
-        errno.EACCES: EditRefusal.NOT_WRITABLE,
-        errno.EPERM: EditRefusal.NOT_WRITABLE,
-    }
-    return reasons.get(error.errno or 0, EditRefusal.FAILED), words_of(error)

@@ -18,6 +18,16 @@ if TYPE_CHECKING:
 MAX_MANIFEST_BYTES: Final = 256 * 1024
 MANIFEST_VERSION: Final = 1
 
+ARGUMENT: Final = "argument"
+INI: Final = "ini"
+APPLICATION: Final = "application"
+"""Who named the destination: a call of the program, the user's ini, or the application's own literal (or nobody)."""
+
+
+def routed_by(granted: Granted) -> str:
+    """`INI` where the user's ini names a destination, else `APPLICATION`."""
+    return APPLICATION if granted.routing.keys().isdisjoint(("endpoint", "api_key", "posthog_host")) else INI
+
 
 @final
 class Manifest:
@@ -27,11 +37,11 @@ class Manifest:
         "_encoded",
         "_folder_name",
         "application",
-        "by_argument",
         "commands",
         "destination",
         "explicit",
         "policy_version",
+        "routed_by",
         "source",
     )
 
@@ -43,7 +53,7 @@ class Manifest:
         explicit: bool,
         policy_version: int,
         destination: Destination,
-        by_argument: bool,
+        routed_by: str,
         commands: tuple[str, ...],
     ) -> None:
         self.application = application
@@ -51,7 +61,7 @@ class Manifest:
         self.explicit = explicit
         self.policy_version = policy_version
         self.destination = destination
-        self.by_argument = by_argument
+        self.routed_by = routed_by
         self.commands = commands
         self._encoded = b""
         self._folder_name = ""
@@ -73,7 +83,7 @@ class Manifest:
             explicit=granted.explicit,
             policy_version=policy_version,
             destination=destination,
-            by_argument=by_argument,
+            routed_by=ARGUMENT if by_argument else routed_by(granted),
             commands=vocabulary.commands,
         )
 
@@ -83,7 +93,7 @@ class Manifest:
             return self._encoded
         fields = {
             "application": self.application,
-            "by_argument": self.by_argument,
+            "routed_by": self.routed_by,
             "commands": self.commands,
             "destination": self.destination.to_fields(),
             "explicit": self.explicit,
@@ -113,13 +123,13 @@ class Manifest:
             return None
         application, source, explicit = fields.get("application"), fields.get("source"), fields.get("explicit")
         policy_version, commands = fields.get("policy_version"), fields.get("commands")
-        route, by_argument = fields.get("destination"), fields.get("by_argument")
+        route, routed = fields.get("destination"), fields.get("routed_by")
         destination = Destination.from_fields(route) if isinstance(route, dict) else None
         if (
             not isinstance(application, str)
             or not isinstance(source, str)
             or not isinstance(explicit, bool)
-            or not isinstance(by_argument, bool)
+            or routed not in (ARGUMENT, INI, APPLICATION)
             or type(policy_version) is not int
             or not isinstance(commands, list)
             or not all(isinstance(command, str) for command in commands)
@@ -133,6 +143,6 @@ class Manifest:
             explicit=explicit,
             policy_version=policy_version,
             destination=destination,
-            by_argument=by_argument,
+            routed_by=routed,
             commands=tuple(commands),
         )

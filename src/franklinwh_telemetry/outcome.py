@@ -6,6 +6,9 @@ from __future__ import annotations
 
 from typing import Final
 
+_LONG: Final = 2**63
+"""Beyond C's long Python gives the system -1."""
+
 INTERRUPTED_STATUS: Final = 130
 """128 + SIGINT, by which shells and programs report a Ctrl-C."""
 
@@ -14,7 +17,9 @@ def exit_status(code: object) -> int:
     """The process status that `sys.exit(code)` leads to: 0 for None, the low byte of a number, else 1."""
     if code is None:
         return 0
-    return code & 0xFF if isinstance(code, int) else 1
+    if not isinstance(code, int):
+        return 1
+    return code & 0xFF if -_LONG <= code < _LONG else 0xFF
 
 
 def succeeded(error: BaseException | None, *, until_interrupted: bool = False) -> bool:

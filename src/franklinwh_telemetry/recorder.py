@@ -13,9 +13,10 @@ from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from franklinwh_telemetry import event
-from franklinwh_telemetry.consent import host_consent, parse_application, read_consent
+from franklinwh_telemetry.consent import host_consent, read_consent
 from franklinwh_telemetry.denial import DenialReason, Denied
 from franklinwh_telemetry.guard import guard
+from franklinwh_telemetry.lookup import parse_application
 from franklinwh_telemetry.outcome import result_succeeded
 from franklinwh_telemetry.scope import CommandScope
 

@@ -13,6 +13,7 @@ from franklinwh_telemetry import event
 from franklinwh_telemetry.denial import Denied
 from franklinwh_telemetry.destination import FILE
 from franklinwh_telemetry.spool import existing_spools
+from franklinwh_telemetry.statefolder import check_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -121,8 +122,10 @@ def _sent(telemetry: Telemetry) -> Iterator[Request]:
         if journal.skipped:
             damaged = f"{journal.skipped} more in {spool.path(JOURNAL_FOLDER)} are damaged; remove them, or run `erase`"
             yield Request(damaged, b"")
-        for line in written_lines(spool.folder):
-            yield Request(f"kept in {spool.folder}", line)
+        try:
+            yield from [Request(f"kept in {spool.folder}", line) for line in written_lines(spool.folder)]
+        except OSError as error:
+            yield Request(f"what was kept in {spool.folder} cannot be read ({error.strerror}); check it", b"")
 
 
 def _when(at_ms: int) -> str:
@@ -132,4 +135,6 @@ def _when(at_ms: int) -> str:
 def _spools(telemetry: Telemetry) -> Iterator[Spool]:
     root = telemetry.state_root()
     if isinstance(root, str):
-        yield from existing_spools(root, telemetry.application)
+        # What is no safe folder of this user's holds no request; `status` says so.
+        spools = existing_spools(root, telemetry.application)
+        yield from (spool for spool in spools if check_folder(spool.folder) is True)

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from uuid import UUID
 
 MAX_RECORDS: Final = 1_000
+MAX_DROPPED_AT_ONCE: Final = 10_000
+"""A tenth of a second's work: where far more lie there, a command does not wait for all of it; a sender does the rest."""
+
 MAX_AGE_MS: Final = 30 * 24 * 60 * 60 * 1000
 """Thirty days; older records are dropped, unsent."""
 
@@ -66,7 +69,7 @@ class Spool:
         Beyond `MAX_RECORDS` the oldest go, as do those older than `MAX_AGE_MS`; both are counted.
         No fsync: a power loss may cost the last records.
         """
-        self.make_room(now_ms)
+        self.make_room(now_ms, at_most=MAX_DROPPED_AT_ONCE)
         name = f"{max(0, now_ms):015d}-{record.span_id:016x}"
         temporary = self.path(f"tmp/{name}")
         write_new(temporary, event.encode(record))
@@ -76,8 +79,8 @@ class Spool:
             remove_quietly(temporary)
             raise
 
-    def make_room(self, now_ms: int, room: int = 1) -> None:
-        """Drop the oldest records until *room* more fit."""
+    def make_room(self, now_ms: int, room: int = 1, *, at_most: int | None = None) -> None:
+        """Drop the oldest records, *at_most* so many in one go, until *room* more fit."""
         names = os.listdir(self.path("new"))
         surplus = len(names) + room - MAX_RECORDS
         oldest_allowed = f"{max(0, now_ms - MAX_AGE_MS):015d}"
@@ -85,7 +88,7 @@ class Spool:
         if surplus <= 0 and oldest >= oldest_allowed:
             return
         # At the bound one goes for each that comes, and there is no need to sort a thousand to know which.
-        names = [oldest] if surplus == 1 and oldest >= oldest_allowed else sorted(names)
+        names = [oldest] if surplus == 1 and oldest >= oldest_allowed else sorted(names)[:at_most]
         dropped = {"dropped_too_old": 0, "dropped_spool_full": 0}
         for index, name in enumerate(names):
             expired = name < oldest_allowed

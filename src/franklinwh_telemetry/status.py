@@ -29,7 +29,7 @@ DEAD_SENDERS_REMEDY: Final = (
 )
 
 EXPLAINED: Final = {
-    "refused_record_too_large": "larger than an event can be, so not ours; nothing is to be done",
+    "refused_record_too_large": "larger than an event can be, so not ours and thrown away; check what else writes there",
     "refused_record_not_json": "damaged, so thrown away; check the disk if that goes on",
     "refused_record_newer_version": "written by a newer version, so thrown away; update this package",
     "refused_record_wrong_keys": "with more or less than the five facts, so thrown away; update this package",

@@ -192,7 +192,9 @@ def as_stranger(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     version = f"python{sys.version_info[0]}.{sys.version_info[1]}"
     pythons = [python for python in (sys.executable, shutil.which(version, path=os.defpath)) if python]
     # A sender is started by whoever was started: that must work a second time, without what root has passed on.
-    probe = "import franklinwh_telemetry, click, opentelemetry.sdk, subprocess, sys; subprocess.run([sys.executable, '-V'])"
+    probe = (
+        "import franklinwh_telemetry, click, opentelemetry.sdk, subprocess, sys; subprocess.run([sys.executable, '-V'])"
+    )
     usable = (python for python in pythons if support.run([*words, python, "-c", probe], cwd="/").returncode == 0)
     python = next(usable, None)
     if python is None:

@@ -11,6 +11,7 @@ from franklinwh_telemetry.denial import DenialReason, Denied
 from franklinwh_telemetry.destination import route
 from franklinwh_telemetry.inifile import IniProblem, ProblemKind
 from franklinwh_telemetry.inifile import read as read_ini
+from franklinwh_telemetry.manifest import APPLICATION, ARGUMENT, INI, routed_by
 
 if TYPE_CHECKING:
     from franklinwh_telemetry.consent import Granted
@@ -42,14 +43,18 @@ def _ini_consent_again(manifest: Manifest) -> Granted | Denied:
         return granted
     if granted.source != manifest.source:
         return Denied(DenialReason.NO_SECTION, manifest.source)
-    if not manifest.by_argument and not granted.routing.keys().isdisjoint(("endpoint", "api_key")):
+    if manifest.routed_by == ARGUMENT:
+        return granted
+    if routed_by(granted) == INI:
         destination = route(granted)
         if isinstance(destination, Denied):
             return destination
-        if destination != manifest.destination:
-            # The user has sent new events elsewhere; what was recorded for the old place may not follow.
-            return Denied(DenialReason.DISABLED, manifest.source, "its destination is another one now")
-    return granted
+        if destination == manifest.destination:
+            return granted
+    elif manifest.routed_by == APPLICATION:
+        return granted
+    # The user sends new events elsewhere; what was recorded for the old place may neither follow nor go there.
+    return Denied(DenialReason.DISABLED, manifest.source, "its destination is another one now")
 
 
 def still_granted(spool: Spool) -> bool:

@@ -1,0 +1,155 @@
+"""
+One look at everything that can say no: the environment, and each ini that may hold an answer.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Final
+
+from franklinwh_telemetry import inifile
+from franklinwh_telemetry.denial import DenialReason, Denied
+from franklinwh_telemetry.inifile import Ini, IniProblem, ProblemKind, section_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+MACHINE_INI: Final = "/etc/franklinwh.ini"
+"""For a whole machine; only a no counts there."""
+
+_YES: Final = frozenset(("1", "yes", "true", "on"))
+_NO: Final = frozenset(("0", "no", "false", "off"))
+_HOME_VARIABLE: Final = "USERPROFILE" if os.name == "nt" else "HOME"
+_MAX_APPLICATION: Final = 64
+_ALPHANUMERIC: Final = frozenset("abcdefghijklmnopqrstuvwxyz0123456789")
+_NAME_CHARACTERS: Final = _ALPHANUMERIC | frozenset("._-")
+_PROBLEMS: Final = {
+    ProblemKind.UNREADABLE: DenialReason.UNREADABLE,
+    ProblemKind.NOT_REGULAR: DenialReason.UNREADABLE,
+    ProblemKind.TOO_LARGE: DenialReason.UNREADABLE,
+    ProblemKind.WORLD_WRITABLE: DenialReason.WORLD_WRITABLE,
+    ProblemKind.FOREIGN_OWNER: DenialReason.FOREIGN_OWNER,
+    ProblemKind.MALFORMED: DenialReason.MALFORMED,
+}
+
+
+def parse_application(name: str) -> str | None:
+    """The name as it may stand in an ini, a path and a span: `[a-z0-9][a-z0-9._-]{0,63}`; None for any other."""
+    usable = 0 < len(name) <= _MAX_APPLICATION and name[0] in _ALPHANUMERIC and _NAME_CHARACTERS.issuperset(name)
+    return name if usable else None
+
+
+class Lookup:
+    """One look at everything that can say no: the first thing that does, or the files that were found."""
+
+    __slots__ = ("first", "found", "refusal", "section")
+
+    def __init__(
+        self,
+        application: str,
+        *,
+        config: str | os.PathLike[str] | None,
+        environ: Mapping[str, str] | None,
+        cwd: str | None,
+        home: str | None,
+        machine_ini: str,
+    ) -> None:
+        if parse_application(application) is None:
+            msg = f"not an application name: {application!r}"
+            raise ValueError(msg)
+        self.section = section_name(application)
+        self.found: list[tuple[Ini, bool]] = []
+        self.first = ""
+        environ = os.environ if environ is None else environ
+        self.refusal = _environment_denial(environ)
+        if self.refusal is not None:
+            return
+        refusals: list[Denied] = []
+        for path, explicit in _paths(config, environ, cwd, home):
+            self.first = self.first or path
+            ini = inifile.read(path, explicit=explicit)
+            if ini is None:
+                continue
+            refusal = _refusal(ini, self.section)
+            if refusal is not None:
+                refusals.append(refusal)
+            elif isinstance(ini, Ini):
+                self.found.append((ini, explicit))
+        machine = inifile.read(machine_ini, explicit=False)
+        if machine is not None:
+            refusal = _refusal(machine, self.section) or _refusal(machine, section_name("franklinwh-cloud"))
+            if refusal is not None:
+                refusals.append(refusal)
+        # A clear no is a withdrawal, and is not to be hidden by a file that merely cannot be believed.
+        clear = (refusal for refusal in refusals if refusal.reason is DenialReason.DISABLED)
+        self.refusal = next(clear, refusals[0] if refusals else None)
+
+
+def _environment_denial(environ: Mapping[str, str]) -> Denied | None:
+    do_not_track = environ.get("DO_NOT_TRACK")
+    if do_not_track and do_not_track.strip().lower() not in _NO | {""}:
+        return Denied(DenialReason.DO_NOT_TRACK, "DO_NOT_TRACK")
+    switch = environ.get("FRANKLINWH_TELEMETRY")
+    if switch and switch.strip().lower() in _NO:
+        return Denied(DenialReason.SWITCHED_OFF, "FRANKLINWH_TELEMETRY")
+    return None
+
+
+def _paths(
+    config: str | os.PathLike[str] | None,
+    environ: Mapping[str, str],
+    cwd: str | None,
+    home: str | None,
+) -> Iterator[tuple[str, bool]]:
+    """The files that may say yes, in order, each with whether the user named it."""
+    if cwd is None:
+        try:
+            cwd = os.getcwd()
+        except OSError:
+            cwd = None  # the folder was removed under the process: nothing is found in it
+    if config:
+        named = os.fspath(config)
+        yield named if cwd is None else os.path.join(cwd, named), True
+    elif cwd is not None:
+        yield f"{cwd}{os.sep}franklinwh.ini", False
+        yield f"{cwd}{os.sep}franklinwh{os.sep}franklinwh.ini", False
+    folder = _home(environ) if home is None else home
+    if folder is not None:
+        yield f"{folder}{os.sep}.franklinwh.ini", False
+
+
+def _home(environ: Mapping[str, str]) -> str | None:
+    named = environ.get(_HOME_VARIABLE, "")
+    if _is_home(named):
+        return named
+    try:
+        import pwd  # noqa: PLC0415 - only where the variable is of no use; Windows has none
+
+        entry = pwd.getpwuid(os.geteuid()).pw_dir
+    except (ImportError, KeyError):
+        return None
+    return entry if _is_home(entry) else None
+
+
+def _is_home(path: str) -> bool:
+    return os.path.isabs(path) and path.strip("/") != "" and os.path.isdir(path)
+
+
+def _refusal(ini: Ini | IniProblem, name: str) -> Denied | None:
+    """What in one file denies by itself: a no, or a reason not to believe it."""
+    if isinstance(ini, IniProblem):
+        return Denied(_PROBLEMS[ini.kind], ini.path, ini.detail)
+    section = ini.sections.get(name)
+    if section is None:
+        return None
+    answer = section.get("enabled")
+    if answer is None:
+        answer = ini.inherited_enabled
+        if answer is None or answer.lower() in _YES:
+            return None  # a yes that was lent to every section is nobody's yes
+    said = answer.lower()
+    if said in _YES:
+        return None
+    if said in _NO:
+        return Denied(DenialReason.DISABLED, ini.path, f"[{name}]")
+    return Denied(DenialReason.NOT_BOOLEAN, ini.path, f"[{name}]")
