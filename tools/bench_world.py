@@ -72,8 +72,10 @@ class World:
             ended_ns = time.monotonic_ns()
         watchdog.cancel()
         child.returncode = os.waitstatus_to_exitcode(status)
-        mark = self.folder / "mark"
-        done_ns = int(mark.read_text()) if mark.exists() else ended_ns
+        if child.returncode:
+            message = f"`{way}` ended with {child.returncode}: {(self.folder / 'stderr').read_text()[-400:]}"
+            raise RuntimeError(message)
+        done_ns = int((self.folder / "mark").read_text())
         return Outcome(
             wall_s=(ended_ns - began_ns) / 1e9,
             cpu_s=usage.ru_utime + usage.ru_stime,

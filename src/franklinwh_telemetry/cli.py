@@ -7,7 +7,6 @@ Exit status: 0 done, 1 refused or kept (the last line says why), 2 wrong usage.
 from __future__ import annotations
 
 import json
-import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -220,10 +219,6 @@ def main() -> None:
     except click.Abort:
         click.echo("Nothing was changed.", err=True)
         sys.exit(1)
-    except BrokenPipeError:
-        # Whoever read us has seen enough; without this the interpreter complains once more as it ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
     if callable(result):
         result()
     sys.exit(result or 0)

@@ -6,19 +6,20 @@ Only `Granted` carries the execution UUID, and only this module makes one; every
 
 from __future__ import annotations
 
-import os
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, NoReturn, final
 
 from franklinwh_telemetry.denial import DenialReason, Denied
 from franklinwh_telemetry.event import parse_execution_uuid
-from franklinwh_telemetry.inifile import Ini
 from franklinwh_telemetry.lookup import MACHINE_INI, Lookup
 from franklinwh_telemetry.value import Value
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Mapping
     from uuid import UUID
+
+    from franklinwh_telemetry.inifile import Ini
 
 HOST: Final = "host"
 """The source of a consent that the host program asked for by itself."""

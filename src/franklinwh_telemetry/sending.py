@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -49,7 +50,8 @@ def run_sender(spool: Spool) -> Ending:
     """Run one sender to its end; wait for another that is at work first, no longer than such a one can live."""
     deadline_s = time.monotonic() + SENDER_LIFETIME_S
     while True:
-        replace(spool.path("wake"), b"")
+        with contextlib.suppress(OSError):
+            replace(spool.path("wake"), b"")
         spool.tally.add("senders_launched")
         ended = subprocess.run(  # noqa: S603 - our own module
             command_line(spool.folder),

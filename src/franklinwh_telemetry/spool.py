@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 MAX_RECORDS: Final = 1_000
 MAX_DROPPED_AT_ONCE: Final = 10_000
-"""A tenth of a second's work: where far more lie there, a command does not wait for all of it; a sender does the rest."""
+"""A tenth of a second's work: where far more lie there a command does not wait for it all; a sender does the rest."""
 
 MAX_AGE_MS: Final = 30 * 24 * 60 * 60 * 1000
 """Thirty days; older records are dropped, unsent."""

@@ -29,12 +29,12 @@ DEAD_SENDERS_REMEDY: Final = (
 )
 
 EXPLAINED: Final = {
-    "refused_record_too_large": "larger than an event can be, so not ours and thrown away; check what else writes there",
+    "refused_record_too_large": "larger than an event can be, so not ours; check what else writes there",
     "refused_record_not_json": "damaged, so thrown away; check the disk if that goes on",
     "refused_record_newer_version": "written by a newer version, so thrown away; update this package",
     "refused_record_wrong_keys": "with more or less than the five facts, so thrown away; update this package",
     "refused_record_wrong_value": "with a value that no event can have, so thrown away; update this package",
-    "refused_record_unknown_command": "of a command that is not in the vocabulary, so thrown away; update the program",
+    "refused_record_unknown_command": "of a command not in the vocabulary, so thrown away; update the program",
     "dropped_too_old": "older than 30 days; check the clock if they were not, and the destination if they were",
     "dropped_spool_full": "more than 1,000 waited; check the destination, or run `franklinwh-telemetry send`",
     "dispatch_uuid_not_random": "the program passed a UUID that is not a random one; report that to its makers",

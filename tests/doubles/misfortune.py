@@ -7,7 +7,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -22,7 +21,10 @@ from franklinwh_telemetry import Vocabulary, event
 from franklinwh_telemetry.sender.loopback import LoopbackReceiver
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Iterator, Mapping
+
+    from franklinwh_telemetry.spool import Spool
 
 STRANGER = 65534
 """The uid of `nobody`, who has no home."""
@@ -154,6 +156,13 @@ def waiting_records() -> list[dict[str, Any]]:
             record = event.decode(spool.read(name) or b"", vocabulary)
             if isinstance(record, event.Record):
                 found.append({"span_id": f"{record.span_id:016x}", "command": record.event.command.text})
+    return found
+
+
+def ini_spool() -> Spool:
+    """The spool of the ini's yes, beside that of the program's own."""
+    host = b'"source": "host"'
+    (found,) = [spool for spool in support.spools() if host not in Path(spool.path("manifest.json")).read_bytes()]
     return found
 
 

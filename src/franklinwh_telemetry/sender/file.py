@@ -17,7 +17,7 @@ from franklinwh_telemetry.sender.acknowledge import (
     Trouble,
     Verdict,
 )
-from franklinwh_telemetry.statefolder import FILE_MODE
+from franklinwh_telemetry.statefolder import FILE_MODE, read_small
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -122,11 +122,8 @@ def _write_all(descriptor: int, data: bytes) -> None:
 
 
 def written_lines(folder: str) -> Iterator[bytes]:
-    """Every whole line that is kept below *folder*, the oldest file first."""
+    """Every whole line that is kept below *folder*, the oldest file first; what is no regular file is passed over."""
     path = os.path.join(folder, FILE_NAME)
     for name in (*(f"{path}.{number}" for number in range(KEPT_FILES, 0, -1)), path):
-        try:
-            with open(name, "rb") as kept:
-                yield from (line for line in kept if line.endswith(b"\n"))
-        except FileNotFoundError:
-            continue
+        data = read_small(name, MAX_FILE_BYTES) or b""
+        yield from (line for line in data.splitlines(keepends=True) if line.endswith(b"\n"))
