@@ -211,6 +211,11 @@ def newer(path: Path) -> None:
     path.write_text(json.dumps({**json.loads(path.read_text()), "v": 2, "surprise": 1}))
 
 
+def into_fifo(path):
+    path.unlink()
+    os.mkfifo(path)
+
+
 MANIFESTS = {
     "truncated": lambda path: path.write_bytes(path.read_bytes()[:100]),
     "binary": lambda path: path.write_bytes(b"\x00\xffsurprise" * 50),
@@ -219,7 +224,7 @@ MANIFESTS = {
     "newer": newer,
     "destination": lambda path: path.write_text(path.read_text().replace("http://127.0.0.1", "http://surprise.com")),
     "link": lambda path: (path.rename("aside"), path.symlink_to(Path("aside").resolve())),
-    "FIFO": lambda path: (path.unlink(), os.mkfifo(path)),
+    "FIFO": into_fifo,
 }
 
 
