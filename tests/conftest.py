@@ -24,7 +24,15 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent.parent
 
-FOREIGN = ("DO_NOT_TRACK", "STATE_DIRECTORY", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR")
+FOREIGN = (
+    "CI",
+    "DO_NOT_TRACK",
+    "STATE_DIRECTORY",
+    "REQUESTS_CA_BUNDLE",
+    "CURL_CA_BUNDLE",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+)
 FOREIGN_PREFIXES = ("FRANKLINWH_", "OTEL_", "PYTHONNOUSERSITE", "PYTHONUSERBASE", "XDG_")
 FOREIGN_SUFFIXES = ("_PROXY",)
 """Variables of whoever runs the tests that the package, or a library of the sender, would read."""

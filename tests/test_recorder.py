@@ -164,7 +164,9 @@ def test_queue_is_bounded_and_forgets_when_consent_goes(telemetry):
             await work()
 
     asyncio.run(main())
-    assert len(telemetry._queue) == 1_000
+    telemetry.flush()
+    assert (len(support.waiting()), telemetry.status().counts["dropped_queue_full"]) == (1_000, 5)
+    asyncio.run(main())
     Path("franklinwh.ini").write_text("[telemetry]\nenabled = false\n")
     telemetry.flush()
     assert support.waiting() == []

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from franklinwh_telemetry.process import STARTED_IN
@@ -22,8 +21,6 @@ SENDER_MODULE: Final = "franklinwh_telemetry.sender"
 
 SENDER_MARK: Final = "FRANKLINWH_TELEMETRY_SENDER"
 """Set in a sender's environment, so that nothing that runs there starts another."""
-
-LOWEST_PRIORITY: Final = 19
 
 _PASSED_ON: Final = (
     "HOME",
@@ -78,7 +75,6 @@ def launch(spool: Spool, now_s: float) -> bool:
         raise
     # Counted once it runs: a process that could not be started is no sender that died.
     spool.tally.add("senders_launched")
-    _give_way(child.pid)
     # Nobody waits for this child; without a status, Popen would say so on stderr under -X dev.
     child.returncode = 0
     _children.append(child)
@@ -178,13 +174,6 @@ def is_python(executable: str | None) -> bool:
         return False
     name = os.path.basename(executable).lower()
     return name.startswith(("python", "pypy"))
-
-
-def _give_way(pid: int) -> None:
-    """Lower the sender's priority from its first instruction on: starting a Python must not slow the host's end."""
-    if sys.platform != "win32":
-        with suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, pid, LOWEST_PRIORITY)
 
 
 def _creation_flags(subprocess: object) -> int:

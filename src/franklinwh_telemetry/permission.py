@@ -48,8 +48,12 @@ class Permission:
             return None
         return assigned
 
-    def write(self, root: str | FolderRefusal, records: list[event.Record]) -> bool:
-        """Append *records* to the spool of this yes and start a sender if one is due; False if nothing was written."""
+    def write(self, root: str | FolderRefusal, records: list[event.Record], *, dropped: int = 0) -> bool:
+        """
+        Append *records* to the spool of this yes and start a sender if one is due; False if nothing was written.
+
+        *dropped* is how many more there were before them, which a full queue has lost; they are counted.
+        """
         spool = open_spool(root, self.manifest, self.granted) if isinstance(root, str) else root
         if not isinstance(spool, Spool):
             note_refusal(f"no state folder: {spool.value}")
@@ -60,6 +64,8 @@ class Permission:
         now_s = time.time()
         for record in records:
             spool.append(record, int(now_s * 1000))
+        if dropped:
+            spool.tally.add("dropped_queue_full", dropped)
         launch(spool, now_s)
         return True
 

@@ -74,6 +74,7 @@ class Telemetry:
         self._state_directory = state_directory
         self._queue: deque[tuple[str, event.Record]] = deque(maxlen=MAX_QUEUED)
         self._flushed_at_exit = False
+        self._dropped = 0
         self._last: tuple[tuple[object, ...], Permission | Denied] | None = None
         self._emptied: tuple[str, Stamps] | None = None
 
@@ -163,7 +164,8 @@ class Telemetry:
                 records.setdefault(folder_name, []).append(record)
             allowed = self.permission() if records else None
             if allowed is not None and not isinstance(allowed, Denied):
-                allowed.write(self.state_root(), records.get(allowed.manifest.folder_name(), []))
+                dropped, self._dropped = self._dropped, 0
+                allowed.write(self.state_root(), records.get(allowed.manifest.folder_name(), []), dropped=dropped)
 
     def discard(self) -> None:
         """
@@ -268,6 +270,7 @@ class Telemetry:
             import atexit  # noqa: PLC0415 - a program that never records in a loop needs no exit hook
 
             atexit.register(self.flush)
+        self._dropped += len(self._queue) == MAX_QUEUED
         self._queue.append((allowed.manifest.folder_name(), record))
 
 

@@ -37,6 +37,7 @@ EXPLAINED: Final = {
     "refused_record_unknown_command": "of a command not in the vocabulary, so thrown away; update the program",
     "dropped_too_old": "older than 30 days; check the clock if they were not, and the destination if they were",
     "dropped_spool_full": "more than 1,000 waited; check the destination, or run `franklinwh-telemetry send`",
+    "dropped_queue_full": "more than 1,000 waited in memory; the program should call flush() more often",
     "dispatch_uuid_not_random": "the program passed a UUID that is not a random one; report that to its makers",
 }
 """What a count means, and what can be done about it."""
