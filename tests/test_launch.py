@@ -43,17 +43,24 @@ print(sender.pid)
 """A host that stops the sender it has started, so that a test may look at it for as long as it takes."""
 
 WAITING = """
-import json, sys
-from franklinwh_telemetry.sender import __main__, send
-def loaded():
-    return sorted({name.partition(".")[0] for name in sys.modules})
-def at_the_wait(spool, grace_s):
-    seen.append(loaded())
-seen = []
-send.wait_for_more = at_the_wait
-status = __main__.main(sys.argv[1:])
-print(json.dumps([*seen, loaded(), status]))
+import os, sys, time
+before, waiting = set(sys.modules), set()
+def sleep(_seconds):
+    waiting.update(sys.modules)
+    open(os.path.join(sys.argv[1], "wake"), "wb").close()
+real, time.sleep = time.sleep, sleep
+program = sys.argv.pop(1)
+sys.path.insert(0, os.path.dirname(program))
+with open(program, "rb") as source:
+    code = compile(source.read(), program, "exec")
+try:
+    exec(code, {"__name__": "__main__", "__file__": program, "__package__": None})
+except SystemExit as ended:
+    status = ended.code
+import json
+print(json.dumps([sorted(waiting - before), bool(waiting), sorted(sys.modules), status]))
 """
+"""A sender as the interpreter runs it by its path, which says what it had loaded while it waited."""
 
 NETWORKING = {"opentelemetry", "requests", "urllib3", "google", "ssl", "certifi"}
 
@@ -305,7 +312,7 @@ def test_whole_call(spool, asked):
     settings = {"close_fds": True, "cwd": spool.folder, "start_new_session": True}
     names = ("CREATE_NO_WINDOW", "IDLE_PRIORITY_CLASS") if sys.platform == "win32" else ()
     flags = sum(getattr(subprocess, name) for name in names)
-    command = [sys.executable, "-m", "franklinwh_telemetry.sender", spool.folder]
+    command = launch.command_line(spool.folder)
     assert asked == [((command,), {**nowhere, **settings, "env": environment, "creationflags": flags})]
 
 
@@ -399,7 +406,8 @@ def test_command_line_and_environment(consented, held):
     assert all(os.path.isabs(entry) for entry in path)
     assert str(script.parent) not in path
     command = Path(f"/proc/{pid}/cmdline").read_text().removesuffix("\0").split("\0")
-    assert command == [sys.executable, "-m", "franklinwh_telemetry.sender", support.only_spool().folder]
+    program = os.path.join(os.path.dirname(launch.__file__), "sender", "__main__.py")
+    assert command == [sys.executable, program, support.only_spool().folder]
     for secret in (CANARY, VERSION_4, "canary-command", event["span_id"], event["trace_id"]):
         assert str(secret).encode() not in raw
 
@@ -747,13 +755,13 @@ def test_killed_sender_is_counted_and_followed(consented, held):
 
 
 def test_waiting_sender_has_loaded_nothing(spool):
-    """While a sender waits for what follows, OpenTelemetry and the network are not loaded; to send, they are."""
+    """While a sender waits for what follows it has imported nothing at all; to send, it has."""
     Path("waiting.py").write_text(WAITING)
-    ended = support.run([sys.executable, "waiting.py", spool.folder])
+    ended = support.run([sys.executable, "waiting.py", *launch.command_line(spool.folder)[1:]])
 
-    at_the_wait, at_the_end, status = json.loads(ended.stdout)
-    assert status == 0
-    assert not NETWORKING & set(at_the_wait)
+    surprise, has_waited, at_the_end, status = json.loads(ended.stdout)
+    # `__future__` is no more than a word to the compiler, which the interpreter looks up all the same.
+    assert (surprise, has_waited, status) == (["__future__"], True, 0)
     assert "opentelemetry" in at_the_end
     assert_delivered_once(1)
 
@@ -763,7 +771,7 @@ def test_sender_with_nothing_to_send_loads_nothing(spool):
     for name in spool.names():
         os.unlink(spool.path(f"new/{name}"))
     Path(spool.path("wake")).touch()
-    ended = support.run([sys.executable, "-X", "importtime", "-m", "franklinwh_telemetry.sender", spool.folder])
+    ended = support.run([sys.executable, "-X", "importtime", *launch.command_line(spool.folder)[1:]])
 
     loaded = {line.rpartition("|")[2].strip().partition(".")[0] for line in ended.stderr.splitlines()}
     assert ended.returncode == 0

@@ -228,12 +228,12 @@ def test_a_wake_file_ends_the_grace():
     spool = filled("http://127.0.0.1:9", 0)
     wake = Path(spool.path("wake"))
     wake.touch()
-    send.wait_for_more(spool, 3600)
+    sender_main.wait_for_more(spool.folder, 3600)
     assert not wake.exists()
 
     later = threading.Timer(0.3, wake.touch)
     later.start()
-    send.wait_for_more(spool, 3600)
+    sender_main.wait_for_more(spool.folder, 3600)
     later.join()
     assert not wake.exists()
 
@@ -242,7 +242,7 @@ def test_the_grace_ends_by_itself():
     """Without a wake file the wait is as long as was asked, and no shorter."""
     spool = filled("http://127.0.0.1:9", 0)
     began_s = time.monotonic()
-    send.wait_for_more(spool, 0.3)
+    sender_main.wait_for_more(spool.folder, 0.3)
     assert time.monotonic() - began_s >= 0.3
 
 
@@ -288,7 +288,7 @@ def test_a_second_sender_touches_nothing(monkeypatch):
         assert drain(spool.folder, grace_s=0) is Ending.ANOTHER_SENDER
         assert start_sender(spool).wait(timeout=60) == Ending.ANOTHER_SENDER
 
-        os.unlink(spool.path("wake"))
+        assert not os.path.exists(spool.path("wake"))
         assert [name for name in listing(spool) if not name.startswith("counts")] == before
         assert spool.tally.read() == {"senders_completed": 2}
         assert receiver.requests == []
@@ -378,11 +378,15 @@ def test_the_watchdog_ends_a_hanging_sender():
 
 
 def test_the_watchdog_comes_first(monkeypatch):
-    """A sender's lifetime runs before anything else is looked at, its arguments included."""
+    """A sender's lifetime, the wait included, is set before the spool is looked at."""
     started: list[float] = []
     monkeypatch.setattr(sender_main, "start_watchdog", started.append)
-    assert sender_main.main([]) == Ending.UNUSABLE
-    assert started == [SENDER_LIFETIME_S] == [30.0]
+    monkeypatch.setattr(sender_main, "GRACE_S", 0.2)
+    monkeypatch.setattr(os, "nice", lambda _: 0)
+    assert sender_main.main([str(Path("nowhere").resolve())]) == Ending.UNUSABLE
+    (lifetime_s,) = started
+    assert SENDER_LIFETIME_S == 30.0
+    assert 25.0 < lifetime_s <= 29.8
 
 
 # Consent again.

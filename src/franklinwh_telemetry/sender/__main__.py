@@ -1,39 +1,65 @@
 """
-The sender's process: `python -m franklinwh_telemetry.sender SPOOL`, started by a host or by `send`.
+The sender's process, started by a host or by `send` with a spool as its one argument.
+
+It is run by its path where there is one, so that it can wait for what follows before it imports anything: what is
+imported up here, the interpreter has loaded already. A package in a zip has no path, and is run with `-m`.
 """
 
 from __future__ import annotations
 
 import os
-import signal
 import sys
-from typing import Final
+import time
 
-from franklinwh_telemetry.sender.send import Ending, drain
-from franklinwh_telemetry.sender.surroundings import forget_otel_environment
-from franklinwh_telemetry.spool import SENDER_LIFETIME_S
-from franklinwh_telemetry.statefolder import check_folder
+GRACE_S = 2.0
+"""How long a new sender waits for what follows, so that a burst of commands costs one sender."""
 
-LOWEST_PRIORITY: Final = 19
+LOWEST_PRIORITY = 19
+
+_POLL_S = 0.1
+_UNUSABLE = 2
 
 
 def main(arguments: list[str]) -> int:
-    """Send one spool; the exit status is an `Ending`."""
-    start_watchdog(SENDER_LIFETIME_S)
-    forget_otel_environment()
-    if len(arguments) != 1 or not os.path.isabs(arguments[0]) or check_folder(arguments[0]) is not True:
-        return Ending.UNUSABLE
+    """Wait, then send one spool; the exit status is an `Ending`."""
+    began_s = time.monotonic()
+    if len(arguments) != 1 or not os.path.isabs(arguments[0]):
+        return _UNUSABLE
     if hasattr(os, "nice"):
         os.nice(LOWEST_PRIORITY)
     os.umask(0o077)
+    wait_for_more(arguments[0], GRACE_S)
+    from franklinwh_telemetry.sender.send import Ending, drain  # noqa: PLC0415 - after the wait, as all that follows
+    from franklinwh_telemetry.sender.surroundings import forget_otel_environment  # noqa: PLC0415
+    from franklinwh_telemetry.spool import SENDER_LIFETIME_S  # noqa: PLC0415
+    from franklinwh_telemetry.statefolder import check_folder  # noqa: PLC0415
+
+    start_watchdog(SENDER_LIFETIME_S - (time.monotonic() - began_s))
+    forget_otel_environment()
+    if check_folder(arguments[0]) is not True:
+        return Ending.UNUSABLE
     try:
-        return drain(arguments[0])
+        return drain(arguments[0], grace_s=0.0)
     except OSError:
         return Ending.UNUSABLE
 
 
+def wait_for_more(folder: str, grace_s: float) -> None:
+    """Wait for the burst to end, importing nothing; a `wake` file in *folder* ends the wait."""
+    wake = os.path.join(folder, "wake")
+    deadline_s = time.monotonic() + grace_s
+    while time.monotonic() < deadline_s and not os.path.exists(wake):
+        time.sleep(_POLL_S)
+    try:
+        os.unlink(wake)
+    except OSError:
+        return
+
+
 def start_watchdog(lifetime_s: float) -> None:
     """End this process after *lifetime_s*, whatever it is doing then: by the kernel where it can, else by a thread."""
+    import signal  # noqa: PLC0415 - after the wait
+
     if hasattr(signal, "setitimer"):
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGALRM})
@@ -41,10 +67,13 @@ def start_watchdog(lifetime_s: float) -> None:
         return
     import threading  # noqa: PLC0415
 
-    timer = threading.Timer(lifetime_s, os._exit, (Ending.KEPT,))
+    timer = threading.Timer(lifetime_s, os._exit, (_UNUSABLE,))
     timer.daemon = True
     timer.start()
 
 
 if __name__ == "__main__":
+    if not __package__:
+        # Run by its path, Python has put this folder in front, where our `posthog` or `file` would hide another's.
+        del sys.path[0]
     sys.exit(main(sys.argv[1:]))

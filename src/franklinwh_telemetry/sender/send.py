@@ -14,6 +14,7 @@ from franklinwh_telemetry import event
 from franklinwh_telemetry.denial import Denied
 from franklinwh_telemetry.launch import mark_alive
 from franklinwh_telemetry.lock import Lock
+from franklinwh_telemetry.sender.__main__ import GRACE_S, wait_for_more
 from franklinwh_telemetry.sender.standing import consent_again, still_granted
 from franklinwh_telemetry.spool import MAX_RECORDS, Spool, existing_spools
 from franklinwh_telemetry.statefolder import discard, remove_quietly, replace
@@ -27,9 +28,6 @@ if TYPE_CHECKING:
     from franklinwh_telemetry.sender.acknowledge import Trouble as DeliveryTrouble
     from franklinwh_telemetry.sender.delivery import Delivery
 
-GRACE_S: Final = 2.0
-"""How long a new sender waits for what follows, so that a burst of commands costs one sender."""
-
 FIRST_PAUSE_S: Final = 60.0
 LONGEST_PAUSE_S: Final = 6 * 60 * 60.0
 LONGEST_ASKED_PAUSE_S: Final = 24 * 60 * 60.0
@@ -38,7 +36,6 @@ LONGEST_ASKED_PAUSE_S: Final = 24 * 60 * 60.0
 _TURN_S: Final = 5.0
 """How long a new sender waits for one that has had its last look and is about to end, so that nothing is stranded."""
 
-_POLL_S: Final = 0.1
 _LEFTOVER_MS: Final = 60 * 60 * 1000
 
 
@@ -61,7 +58,7 @@ def drain(folder: str, *, grace_s: float = GRACE_S) -> Ending:
     rounds = _Rounds(spool)
     try:
         mark_alive(spool)
-        wait_for_more(spool, grace_s)
+        wait_for_more(spool.folder, grace_s)
         ending = rounds.until_nothing_waits()
     except BaseException:
         remove_quietly(spool.path("alive"))
@@ -72,14 +69,6 @@ def drain(folder: str, *, grace_s: float = GRACE_S) -> Ending:
     _tidy_siblings(spool)
     spool.tally.add("senders_completed")
     return ending
-
-
-def wait_for_more(spool: Spool, grace_s: float) -> None:
-    """Wait for the burst to end, importing nothing; a `wake` file ends the wait."""
-    deadline_s = time.monotonic() + grace_s
-    while time.monotonic() < deadline_s and not os.path.exists(spool.path("wake")):
-        time.sleep(_POLL_S)
-    remove_quietly(spool.path("wake"))
 
 
 class _Rounds:
