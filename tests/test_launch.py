@@ -761,7 +761,7 @@ def test_waiting_sender_has_loaded_nothing(spool):
 
     surprise, has_waited, at_the_end, status = json.loads(ended.stdout)
     # `__future__` is no more than a word to the compiler, which the interpreter looks up all the same.
-    assert (surprise, has_waited, status) == (["__future__"], True, 0)
+    assert (set(surprise) <= {"__future__"}, has_waited, status) == (True, True, 0)
     assert "opentelemetry" in at_the_end
     assert_delivered_once(1)
 
