@@ -60,6 +60,21 @@ def test_a_pair_of_runs_is_counted_to_the_end(tmp_path, destination, arrived, ke
     assert bench_world.processes_of(str(tmp_path)) == []
 
 
+def test_a_sender_that_still_runs_is_found_and_ended(tmp_path):
+    """The sender of one run is the only process found for its folder, and is gone once it has been ended."""
+    from bench_destinations import REFUSED, place
+    from bench_world import World
+
+    world = World(str(tmp_path))
+    with place(REFUSED) as target:
+        world.run("ours", target.url)
+
+    before = world.senders()
+    world.end_senders()
+
+    assert (len(before), world.senders(), world.waiting()) == (1, [], 1)
+
+
 def test_an_interval_leaves_out_what_coins_allow():
     """The interval of twelve samples is from the third to the tenth, and of five it is all of them."""
     from bench_stats import estimate

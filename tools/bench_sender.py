@@ -15,6 +15,7 @@ from bench_destinations import ANSWERING, Place, place
 from bench_stats import estimate
 from bench_table import Cell, Table, verdict
 from bench_world import World, ini
+from franklinwh_telemetry.launch import command_line
 
 NUMBERS = (10, 100, 1_000)
 WALL_GOAL_S = 2.0
@@ -95,8 +96,7 @@ def send(parent: str, number: int, target: Place) -> Run:
     (spool,) = world.spools()
     Path(spool.path("wake")).touch()
     time.sleep(0.2)
-    sender = [sys.executable, "-m", "franklinwh_telemetry.sender", spool.folder]
-    command = [sys.executable, "-c", MEASURED, *sender]
+    command = [sys.executable, "-c", MEASURED, *command_line(spool.folder)]
     done = subprocess.run(command, cwd=spool.folder, env=environment, stdout=subprocess.PIPE, check=True)
     status, wall_s, cpu_s, peak = json.loads(done.stdout)
     arrived = target.wait_for(number, 1.0)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bench_host import UUID
+from franklinwh_telemetry.launch import command_line
 from franklinwh_telemetry.spool import Spool
 
 HOST = Path(__file__).resolve().parent / "bench_host.py"
@@ -124,11 +125,12 @@ class World:
 
 
 def processes_of(part: str) -> list[int]:
-    """The senders whose arguments hold *part*."""
+    """The senders whose arguments hold *part*: the words of `launch.command_line` but for the spool, then the spool."""
+    beginning = " ".join(command_line("")[1:])
     columns = ["-A", "-ww", "-o", "pid=,args="]
     listing = subprocess.run(["ps", *columns], capture_output=True, text=True, check=True)  # noqa: S607 - any system's
     rows = (line.strip().partition(" ") for line in listing.stdout.splitlines())
-    return [int(pid) for pid, _space, words in rows if part in words and "franklinwh_telemetry.sender" in words]
+    return [int(pid) for pid, _space, words in rows if part in words and beginning in words]
 
 
 def _kill(pid: int) -> None:
