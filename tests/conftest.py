@@ -23,6 +23,8 @@ from franklinwh_telemetry.launch import SENDER_MARK
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from doubles.misfortune import World
+
 ROOT = Path(__file__).resolve().parent.parent
 
 FOREIGN = (
@@ -105,6 +107,30 @@ def senders(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield
     for application in support.applications():
         support.wake_senders(application)
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    """
+    Give the test a user with a destination, who has said yes.
+    """
+    from doubles.misfortune import World
+    from franklinwh_telemetry.sender.loopback import LoopbackReceiver
+
+    with LoopbackReceiver() as receiver:
+        found = World(receiver)
+        found.say_yes()
+        yield found
+
+
+@pytest.fixture
+def stranger(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    """
+    Give the test the same for a user who is not root, although the tests are.
+    """
+    from doubles.misfortune import as_stranger
+
+    yield from as_stranger(monkeypatch)
 
 
 @pytest.fixture(scope="session")

@@ -78,6 +78,20 @@ def waiting(application: str = APPLICATION) -> list[dict[str, Any]]:
     return [json.loads(spool.read(name) or b"") for spool in spools(application) for name in spool.names()]
 
 
+def kept_spans(application: str = APPLICATION) -> list[dict[str, Any]]:
+    """The spans in the embedded files, in the order of their arrival."""
+    from franklinwh_telemetry.sender.file import written_lines
+
+    return [
+        span
+        for spool in spools(application)
+        for line in written_lines(spool.folder)
+        for resource_spans in json.loads(line)["resourceSpans"]
+        for scope_spans in resource_spans["scopeSpans"]
+        for span in scope_spans["spans"]
+    ]
+
+
 def run(arguments: list[str], *, text: bool = True, **keywords: Any) -> subprocess.CompletedProcess[Any]:
     """Run a program to its end, its output taken."""
     return subprocess.run(

@@ -8,27 +8,11 @@ from pathlib import Path
 import pytest
 
 import support
-from doubles.misfortune import STRANGER, World, as_stranger, clear
-from franklinwh_telemetry.sender.loopback import LoopbackReceiver
+from doubles.misfortune import STRANGER, World, clear
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="owners, modes, links and pipes are POSIX")
 
 VERSION_1 = "2b1f6f0e-1c5e-11ef-9262-0242ac120002"
-
-
-@pytest.fixture
-def world():
-    """A user with a destination, who has said yes."""
-    with LoopbackReceiver() as receiver:
-        found = World(receiver)
-        found.say_yes()
-        yield found
-
-
-@pytest.fixture
-def stranger(monkeypatch):
-    """The same for a user who is not root, although the tests are."""
-    yield from as_stranger(monkeypatch)
 
 
 def keeps_until_mended(world: World, spoil, says: str, *, off: str = "") -> None:

@@ -9,23 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from doubles.misfortune import COMMAND_LINE, WRAPPED, World, clear, ini_spool
+from doubles.misfortune import COMMAND_LINE, WRAPPED, clear, ini_spool
 from doubles.records import make_record
 from franklinwh_telemetry import event
-from franklinwh_telemetry.sender.loopback import LoopbackReceiver
 from franklinwh_telemetry.spool import MAX_AGE_MS, MAX_DROPPED_AT_ONCE, MAX_RECORDS
 from support import spools
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="owners, modes, links and pipes are POSIX")
-
-
-@pytest.fixture
-def world():
-    """A user with a destination, who has said yes."""
-    with LoopbackReceiver() as receiver:
-        found = World(receiver)
-        found.say_yes()
-        yield found
 
 
 # Records.

@@ -9,29 +9,13 @@ from pathlib import Path
 import pytest
 
 import support
-from doubles.misfortune import STRANGER, World, as_stranger, clear, ini_spool
-from franklinwh_telemetry.sender.loopback import LoopbackReceiver
+from doubles.misfortune import STRANGER, World, clear, ini_spool
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="owners, modes, links and pipes are POSIX")
 
 NO_HOME = "there is no state folder: HOME is not an absolute, existing folder: set HOME or STATE_DIRECTORY"
 FOREIGN = "it would lie below a folder of another user: set HOME or STATE_DIRECTORY to a folder of your own"
 NOT_WRITABLE = "it cannot be made or written: check the permissions and the space on the disk"
-
-
-@pytest.fixture
-def world():
-    """A user with a destination, who has said yes."""
-    with LoopbackReceiver() as receiver:
-        found = World(receiver)
-        found.say_yes()
-        yield found
-
-
-@pytest.fixture
-def stranger(monkeypatch):
-    """The same for a user who is not root, although the tests are."""
-    yield from as_stranger(monkeypatch)
 
 
 # Homes and state folders.

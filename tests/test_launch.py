@@ -19,7 +19,6 @@ import pytest
 
 import support
 from franklinwh_telemetry import Telemetry, Vocabulary, guard, launch, process, testing
-from franklinwh_telemetry.sender.file import written_lines
 from support import CONSENT, VERSION_4
 
 CANARY = "surprise-4711"
@@ -122,14 +121,7 @@ def count(name):
 
 def delivered_ids():
     """The span ids in the embedded file, in the order of their arrival."""
-    return [
-        span["spanId"]
-        for spool in support.spools()
-        for line in written_lines(spool.folder)
-        for resource_spans in json.loads(line)["resourceSpans"]
-        for scope_spans in resource_spans["scopeSpans"]
-        for span in scope_spans["spans"]
-    ]
+    return [span["spanId"] for span in support.kept_spans()]
 
 
 def assert_delivered_once(number):

@@ -4,7 +4,6 @@ The launch from every way of installing: a host of the user's records, and its s
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from pathlib import Path
@@ -14,7 +13,6 @@ import pytest
 import installations
 import support
 from franklinwh_telemetry.launch import SENDER_MARK
-from franklinwh_telemetry.sender.file import written_lines
 from franklinwh_telemetry.sender.loopback import LoopbackReceiver
 from support import CONSENT
 
@@ -86,14 +84,7 @@ def run_host(installation, *command, **keywords):
 
 def delivered():
     """The names of the spans in the embedded file."""
-    return [
-        span["name"]
-        for spool in support.spools()
-        for line in written_lines(spool.folder)
-        for resource_spans in json.loads(line)["resourceSpans"]
-        for scope_spans in resource_spans["scopeSpans"]
-        for span in scope_spans["spans"]
-    ]
+    return [span["name"] for span in support.kept_spans()]
 
 
 def assert_delivered(number=1):

@@ -15,8 +15,9 @@ from franklinwh_telemetry.address import BadDestination
 from franklinwh_telemetry.consent import ROUTING_KEYS
 from franklinwh_telemetry.destination import choose
 from franklinwh_telemetry.lock import Lock
+from franklinwh_telemetry.lookup import HOME_INI, ini_paths
 from franklinwh_telemetry.spool import SENDER_LIFETIME_S, assigned_texts, existing_spools
-from franklinwh_telemetry.statefolder import home_folder, remove_quietly, replace
+from franklinwh_telemetry.statefolder import remove_quietly, replace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -232,9 +233,7 @@ def _edit(path: str, section: str, changes: dict[str, str | None] | dict[str, st
 
 def looked_up(telemetry: Telemetry) -> list[str]:
     """The inis in which *telemetry*'s user may have answered, absolute, in their order."""
-    here = [telemetry.config] if telemetry.config else ["franklinwh.ini", os.path.join("franklinwh", "franklinwh.ini")]
-    home = home_folder(os.environ)
-    return [*(os.path.abspath(path) for path in here), *([os.path.join(home, ".franklinwh.ini")] if home else [])]
+    return [os.path.abspath(path) for path, _named in ini_paths(telemetry.config, os.environ)]
 
 
 def _path_to_write(telemetry: Telemetry) -> str | None:
@@ -250,5 +249,4 @@ def _path_to_write(telemetry: Telemetry) -> str | None:
     for path, found in there:
         if found is not None:
             return path
-    home = home_folder(os.environ)
-    return os.path.join(home, ".franklinwh.ini") if home else None
+    return next((path for path in paths if os.path.basename(path) == HOME_INI), None)

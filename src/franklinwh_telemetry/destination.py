@@ -15,6 +15,7 @@ from franklinwh_telemetry.address import (
     split_url,
 )
 from franklinwh_telemetry.denial import DenialReason, Denied
+from franklinwh_telemetry.lookup import NO, YES
 from franklinwh_telemetry.value import Value
 
 if TYPE_CHECKING:
@@ -34,8 +35,6 @@ _POSTHOG_HOSTS: Final = {
     "eu.posthog.com": "eu.i.posthog.com",
 }
 _PREFIX: Final = "posthog:"
-_YES: Final = frozenset(("1", "yes", "true", "on"))
-_NO: Final = frozenset(("0", "no", "false", "off"))
 _SEAL: Final = object()
 
 
@@ -204,9 +203,9 @@ def _choose(
 ) -> tuple[str, Destination | BadDestination]:
     """The destination, and the place in the program that named it (empty where the ini did)."""
     said = routing.get("allow_http", "no").lower()
-    if said not in _YES and said not in _NO:
+    if said not in YES and said not in NO:
         return "", BadDestination("`allow_http` is neither true nor false")
-    allow_http = said in _YES
+    allow_http = said in YES
     if argument is not None:
         return "the destination argument", parse_destination(argument, allow_http=allow_http)
     if not routing.keys().isdisjoint(("endpoint", "api_key", "posthog_host")):

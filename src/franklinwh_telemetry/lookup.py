@@ -14,11 +14,16 @@ from franklinwh_telemetry.inifile import Ini, IniProblem, ProblemKind, section_n
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+HOME_INI: Final = ".franklinwh.ini"
+"""The one in the user's home, which the program itself does not read."""
+
 MACHINE_INI: Final = "/etc/franklinwh.ini"
 """For a whole machine; only a no counts there."""
 
-_YES: Final = frozenset(("1", "yes", "true", "on"))
-_NO: Final = frozenset(("0", "no", "false", "off"))
+YES: Final = frozenset(("1", "yes", "true", "on"))
+NO: Final = frozenset(("0", "no", "false", "off"))
+"""The words for true and false, as configparser and the program read them."""
+
 _HOME_VARIABLE: Final = "USERPROFILE" if os.name == "nt" else "HOME"
 _MAX_APPLICATION: Final = 64
 _ALPHANUMERIC: Final = frozenset("abcdefghijklmnopqrstuvwxyz0123456789")
@@ -65,7 +70,7 @@ class Lookup:
         if self.refusal is not None:
             return
         refusals: list[Denied] = []
-        for path, explicit in _paths(config, environ, cwd, home):
+        for path, explicit in ini_paths(config, environ, cwd, home):
             self.first = self.first or path
             ini = inifile.read(path, explicit=explicit)
             if ini is None:
@@ -87,19 +92,19 @@ class Lookup:
 
 def _environment_denial(environ: Mapping[str, str]) -> Denied | None:
     do_not_track = environ.get("DO_NOT_TRACK")
-    if do_not_track and do_not_track.strip().lower() not in _NO | {""}:
+    if do_not_track and do_not_track.strip().lower() not in NO | {""}:
         return Denied(DenialReason.DO_NOT_TRACK, "DO_NOT_TRACK")
     switch = environ.get("FRANKLINWH_TELEMETRY")
-    if switch and switch.strip().lower() in _NO:
+    if switch and switch.strip().lower() in NO:
         return Denied(DenialReason.SWITCHED_OFF, "FRANKLINWH_TELEMETRY")
     return None
 
 
-def _paths(
+def ini_paths(
     config: str | os.PathLike[str] | None,
     environ: Mapping[str, str],
-    cwd: str | None,
-    home: str | None,
+    cwd: str | None = None,
+    home: str | None = None,
 ) -> Iterator[tuple[str, bool]]:
     """The files that may say yes, in order, each with whether the user named it."""
     if cwd is None:
@@ -115,7 +120,7 @@ def _paths(
         yield f"{cwd}{os.sep}franklinwh{os.sep}franklinwh.ini", False
     folder = _home(environ) if home is None else home
     if folder is not None:
-        yield f"{folder}{os.sep}.franklinwh.ini", False
+        yield f"{folder}{os.sep}{HOME_INI}", False
 
 
 def _home(environ: Mapping[str, str]) -> str | None:
@@ -145,11 +150,11 @@ def _refusal(ini: Ini | IniProblem, name: str) -> Denied | None:
     answer = section.get("enabled")
     if answer is None:
         answer = ini.inherited_enabled
-        if answer is None or answer.lower() in _YES:
+        if answer is None or answer.lower() in YES:
             return None  # a yes that was lent to every section is nobody's yes
     said = answer.lower()
-    if said in _YES:
+    if said in YES:
         return None
-    if said in _NO:
+    if said in NO:
         return Denied(DenialReason.DISABLED, ini.path, f"[{name}]")
     return Denied(DenialReason.NOT_BOOLEAN, ini.path, f"[{name}]")

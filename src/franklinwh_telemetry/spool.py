@@ -49,7 +49,7 @@ class Spool:
     """
     The records of one yes, and the marks by which hosts and senders see each other.
 
-    Whoever appends needs a `Granted` (`open_spool`); a sender opens a folder that is there (`existing_spool`).
+    Whoever appends needs a `Granted` (`open_spool`); a sender opens a folder that is there (`existing_spools`).
     """
 
     __slots__ = ("folder", "tally")

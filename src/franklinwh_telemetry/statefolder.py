@@ -45,7 +45,7 @@ def state_root(environ: Mapping[str, str], platform: str = sys.platform) -> str 
     if platform == "win32":
         local = environ.get("LOCALAPPDATA", "")
         return os.path.join(local, FOLDER_NAME) if os.path.isdir(local) else FolderRefusal.NO_HOME
-    home = home_folder(environ)
+    home = _home_folder(environ)
     if home is None:
         return FolderRefusal.NO_HOME
     if platform == "darwin":
@@ -54,7 +54,7 @@ def state_root(environ: Mapping[str, str], platform: str = sys.platform) -> str 
     return os.path.join(xdg if os.path.isabs(xdg) else os.path.join(home, ".local", "state"), FOLDER_NAME)
 
 
-def home_folder(environ: Mapping[str, str]) -> str | None:
+def _home_folder(environ: Mapping[str, str]) -> str | None:
     """The home in `HOME`, else the user database's; None unless it is absolute, exists and is not `/`."""
     home = environ.get("HOME")
     if home is None and sys.platform != "win32":

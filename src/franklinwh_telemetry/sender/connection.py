@@ -104,30 +104,25 @@ class _GuardedHTTPSConnection(_Guard, HTTPSConnection):
     """HTTP over TLS; what is compared and captured is what goes into TLS."""
 
 
-class _GuardedHTTPPool(HTTPConnectionPool):
+class _GuardedPool:
+    """What a pool of either kind adds: each connection that it makes belongs to the line."""
+
+    def __init__(self, *args: Any, line: Line, **kwargs: Any) -> None:
+        self._line = line
+        super().__init__(*args, **kwargs)
+
+    def _new_conn(self) -> Any:
+        connection: Any = super()._new_conn()  # type: ignore[misc]
+        connection.line = self._line
+        return connection
+
+
+class _GuardedHTTPPool(_GuardedPool, HTTPConnectionPool):
     ConnectionCls = _GuardedHTTPConnection
 
-    def __init__(self, *args: Any, line: Line, **kwargs: Any) -> None:
-        self._line = line
-        super().__init__(*args, **kwargs)
 
-    def _new_conn(self) -> Any:
-        connection: Any = super()._new_conn()
-        connection.line = self._line
-        return connection
-
-
-class _GuardedHTTPSPool(HTTPSConnectionPool):
+class _GuardedHTTPSPool(_GuardedPool, HTTPSConnectionPool):
     ConnectionCls = _GuardedHTTPSConnection
-
-    def __init__(self, *args: Any, line: Line, **kwargs: Any) -> None:
-        self._line = line
-        super().__init__(*args, **kwargs)
-
-    def _new_conn(self) -> Any:
-        connection: Any = super()._new_conn()
-        connection.line = self._line
-        return connection
 
 
 class GuardedAdapter(HTTPAdapter):
