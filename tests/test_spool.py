@@ -14,14 +14,13 @@ import pytest
 
 import support
 from doubles.records import VOCABULARY, make_record
-from franklinwh_telemetry import Granted, Telemetry, Vocabulary, event, statefolder, testing
+from franklinwh_telemetry import Granted, Telemetry, Vocabulary, event, room, statefolder, testing
 from franklinwh_telemetry import spool as spool_module
 from franklinwh_telemetry.consent import read_consent
 from franklinwh_telemetry.destination import Destination, parse_destination, route
 from franklinwh_telemetry.manifest import MAX_MANIFEST_BYTES, Manifest
+from franklinwh_telemetry.room import MAX_AGE_MS, MAX_RECORDS
 from franklinwh_telemetry.spool import (
-    MAX_AGE_MS,
-    MAX_RECORDS,
     SENDER_LIFETIME_S,
     Spool,
     assigned_uuid,
@@ -307,7 +306,7 @@ def test_too_old_and_too_many_at_once():
         age_ms = MAX_AGE_MS + 1 if number < 3 else 1000 - number
         Path(spool.path(f"new/{NOW_MS - age_ms:015d}-{number:016x}")).write_bytes(b"{}")
 
-    spool.make_room(NOW_MS)
+    spool.room.make(NOW_MS)
 
     assert len(spool.names()) == MAX_RECORDS - 1
     assert spool.tally.read() == {"dropped_spool_full": 3, "dropped_too_old": 3}
@@ -324,8 +323,8 @@ def test_only_who_drops_a_record_counts_it(monkeypatch):
         os.unlink(path)
         return discard(path)
 
-    monkeypatch.setattr(spool_module, "discard", overtaken)
-    spool.make_room(NOW_MS)
+    monkeypatch.setattr(room, "discard", overtaken)
+    spool.room.make(NOW_MS)
     assert len(spool.names()) == MAX_RECORDS - 1
     assert spool.tally.read() == {}
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, final
 from franklinwh_telemetry import event
 from franklinwh_telemetry.consent import Granted
 from franklinwh_telemetry.manifest import MAX_MANIFEST_BYTES, Manifest
+from franklinwh_telemetry.room import MAX_AGE_MS, MAX_RECORDS, Room, record_name
 from franklinwh_telemetry.statefolder import (
     FolderRefusal,
     discard,
@@ -26,13 +27,6 @@ from franklinwh_telemetry.tally import Tally
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from uuid import UUID
-
-MAX_RECORDS: Final = 1_000
-MAX_DROPPED_AT_ONCE: Final = 10_000
-"""A tenth of a second's work: where far more lie there a command does not wait for it all; a sender does the rest."""
-
-MAX_AGE_MS: Final = 30 * 24 * 60 * 60 * 1000
-"""Thirty days; older records are dropped, unsent."""
 
 SENDER_LIFETIME_S: Final = 30.0
 """A sender ends by itself after this long, whatever happens; its mark of life is believed a little longer."""
@@ -52,11 +46,12 @@ class Spool:
     Whoever appends needs a `Granted` (`open_spool`); a sender opens a folder that is there (`existing_spools`).
     """
 
-    __slots__ = ("folder", "tally")
+    __slots__ = ("folder", "room", "tally")
 
     def __init__(self, folder: str) -> None:
         self.folder = folder
         self.tally = Tally(folder)
+        self.room = Room(folder, self.tally)
 
     def path(self, name: str) -> str:
         """The path of a file or folder of this spool."""
@@ -69,8 +64,8 @@ class Spool:
         Beyond `MAX_RECORDS` the oldest go, as do those older than `MAX_AGE_MS`; both are counted.
         No fsync: a power loss may cost the last records.
         """
-        self.make_room(now_ms, at_most=MAX_DROPPED_AT_ONCE)
-        name = f"{max(0, now_ms):015d}-{record.span_id:016x}"
+        self.room.make_for_one(now_ms)
+        name = record_name(now_ms, record.span_id)
         temporary = self.path(f"tmp/{name}")
         write_new(temporary, event.encode(record))
         try:
@@ -79,33 +74,12 @@ class Spool:
             remove_quietly(temporary)
             raise
 
-    def make_room(self, now_ms: int, room: int = 1, *, at_most: int | None = None) -> None:
-        """Drop the oldest records, *at_most* so many in one go, until *room* more fit."""
-        names = os.listdir(self.path("new"))
-        surplus = len(names) + room - MAX_RECORDS
-        oldest_allowed = f"{max(0, now_ms - MAX_AGE_MS):015d}"
-        oldest = min(names, default=oldest_allowed)
-        if surplus <= 0 and oldest >= oldest_allowed:
-            return
-        # At the bound one goes for each that comes, and there is no need to sort a thousand to know which.
-        names = [oldest] if surplus == 1 and oldest >= oldest_allowed else sorted(names)[:at_most]
-        dropped = {"dropped_too_old": 0, "dropped_spool_full": 0}
-        for index, name in enumerate(names):
-            expired = name < oldest_allowed
-            if not expired and index >= surplus:
-                break
-            # Only who removed it counts it: another host drops the same ones, and a sender claims them.
-            dropped["dropped_too_old" if expired else "dropped_spool_full"] += discard(self.path(f"new/{name}"))
-        for count, number in dropped.items():
-            if number:
-                self.tally.add(count, number)
-
     def names(self) -> list[str]:
         """The names of the records that wait, oldest first."""
         return sorted(_listing(self.path("claimed")) + _listing(self.path("new")))
 
     def names_within_bounds(self, now_ms: int) -> list[str]:
-        """Those of them that `make_room` would leave there."""
+        """Those of them that are within the bounds of `room`."""
         oldest_allowed = f"{max(0, now_ms - MAX_AGE_MS):015d}"
         return [name for name in self.names()[-MAX_RECORDS:] if name >= oldest_allowed]
 

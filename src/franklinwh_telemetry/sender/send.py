@@ -14,9 +14,10 @@ from franklinwh_telemetry import event
 from franklinwh_telemetry.denial import Denied
 from franklinwh_telemetry.launch import mark_alive
 from franklinwh_telemetry.lock import Lock
+from franklinwh_telemetry.room import MAX_RECORDS
 from franklinwh_telemetry.sender.__main__ import GRACE_S, wait_for_more
 from franklinwh_telemetry.sender.standing import consent_again, still_granted
-from franklinwh_telemetry.spool import MAX_RECORDS, Spool, existing_spools
+from franklinwh_telemetry.spool import Spool, existing_spools
 from franklinwh_telemetry.statefolder import discard, remove_quietly, replace
 from franklinwh_telemetry.status import Trouble, read_trouble
 from franklinwh_telemetry.vocabulary import Vocabulary
@@ -217,7 +218,7 @@ def _claim(spool: Spool, vocabulary: Vocabulary, now_ms: int) -> dict[int, tuple
     What does not parse is discarded and counted, and never blocks the rest.
     """
     _put_back(spool)
-    spool.make_room(now_ms, room=0)
+    spool.room.make(now_ms, room=0)
     _sweep_leftovers(spool, now_ms)
     spool.move_all("new", "claimed")
     records: dict[int, tuple[str, event.Record]] = {}
@@ -257,7 +258,7 @@ def _tidy_siblings(spool: Spool) -> None:
         try:
             if lock.acquire():
                 _put_back(sibling)
-                sibling.make_room(int(time.time() * 1000), room=0)
+                sibling.room.make(int(time.time() * 1000), room=0)
         except OSError:
             continue
         finally:
