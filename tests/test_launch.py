@@ -57,7 +57,7 @@ try:
 except SystemExit as ended:
     status = ended.code
 import json
-print(json.dumps([sorted(waiting - before), bool(waiting), sorted(sys.modules), status]))
+print(json.dumps([sorted(before), sorted(waiting - before), bool(waiting), sorted(sys.modules), status]))
 """
 """A sender as the interpreter runs it by its path, which says what it had loaded while it waited."""
 
@@ -399,7 +399,7 @@ def test_command_line_and_environment(consented, held):
     assert str(script.parent) not in path
     command = Path(f"/proc/{pid}/cmdline").read_text().removesuffix("\0").split("\0")
     program = os.path.join(os.path.dirname(launch.__file__), "sender", "__main__.py")
-    assert command == [sys.executable, program, support.only_spool().folder]
+    assert command == [sys.executable, "-S", program, support.only_spool().folder]
     for secret in (CANARY, VERSION_4, "canary-command", event["span_id"], event["trace_id"]):
         assert str(secret).encode() not in raw
 
@@ -747,13 +747,15 @@ def test_killed_sender_is_counted_and_followed(consented, held):
 
 
 def test_waiting_sender_has_loaded_nothing(spool):
-    """While a sender waits for what follows it has imported nothing at all; to send, it has."""
+    """While a sender waits it has imported nothing, not even `site`; then it finds what only `.pth` files lead to."""
     Path("waiting.py").write_text(WAITING)
-    ended = support.run([sys.executable, "waiting.py", *launch.command_line(spool.folder)[1:]])
+    interpreter, no_site, *rest = launch.command_line(spool.folder)
+    ended = support.run([interpreter, no_site, "waiting.py", *rest])
 
-    surprise, has_waited, at_the_end, status = json.loads(ended.stdout)
+    before, surprise, has_waited, at_the_end, status = json.loads(ended.stdout)
     # `__future__` is no more than a word to the compiler, which the interpreter looks up all the same.
     assert (set(surprise) <= {"__future__"}, has_waited, status) == (True, True, 0)
+    assert "site" not in before
     assert "opentelemetry" in at_the_end
     assert_delivered_once(1)
 

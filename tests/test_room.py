@@ -7,13 +7,15 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from franklinwh_telemetry import room
 from franklinwh_telemetry.room import KNOWN_OLDEST, MAX_AGE_MS, MAX_RECORDS, UNCOUNTED, Room, record_name
 from franklinwh_telemetry.tally import Tally
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 NOW_MS = 1_790_000_000_000
 DAY_MS = 86_400_000
@@ -48,7 +50,7 @@ def looks(monkeypatch):
             found.append(path)
         return listdir(path)
 
-    monkeypatch.setattr(room.os, "listdir", counted)
+    monkeypatch.setattr(os, "listdir", counted)
     return found
 
 

@@ -37,6 +37,10 @@ MAX_QUEUED: Final = 1_000
 """What an event loop may record between two `flush()` calls; beyond it the oldest are dropped, counted."""
 
 
+STATE_VARIABLES: Final = ("STATE_DIRECTORY", "XDG_STATE_HOME", "HOME", "LOCALAPPDATA")
+"""What `statefolder.state_root` goes by: while they stay the same, so does the folder."""
+
+
 class Telemetry:
     """
     Opt-in telemetry of one application: which of its commands ran, when, for how long, and whether they succeeded.
@@ -76,7 +80,7 @@ class Telemetry:
         self._flushed_at_exit = False
         self._dropped = 0
         self._last: tuple[tuple[object, ...], Permission | Denied] | None = None
-        self._emptied: tuple[str, Stamps] | None = None
+        self._emptied: tuple[tuple[str | None, ...], Stamps] | None = None
 
     def command(self, name: str | None = None, *, until_interrupted: bool = False) -> CommandScope:
         """
@@ -179,23 +183,22 @@ class Telemetry:
 
     def discard_from(self, source: str | None) -> None:
         """Throw away what was recorded under the yes of one *source* (an ini's real path, or `host`); None for all."""
-        root = self.state_root()
-        folder = os.path.join(root, self.application) if isinstance(root, str) else ""
-        emptied = self._emptied
-        if emptied is not None and emptied[0] == source and emptied[1].still_hold(folder):
+        emptied, place = self._emptied, (source, *map(os.environ.get, STATE_VARIABLES))
+        if emptied is not None and emptied[0] == place and emptied[1].still_hold():
             return
-        if not os.path.isdir(folder):
+        root = self.state_root()
+        if not isinstance(root, str):
             return
         from franklinwh_telemetry.spool import existing_spools  # noqa: PLC0415 - only where something may wait
         from franklinwh_telemetry.statefolder import Stamps  # noqa: PLC0415
 
-        stamps = Stamps(folder)
-        for spool in existing_spools(os.path.dirname(folder), self.application):
+        stamps = Stamps(os.path.join(root, self.application))
+        for spool in existing_spools(root, self.application):
             stamps.take(spool.folder)
             manifest = spool.manifest()
             if source is None or manifest is None or manifest.source == source:
                 spool.empty()
-        self._emptied = None if source is None else (source, stamps)
+        self._emptied = None if source is None else (place, stamps)
 
     def status(self) -> Status:
         """What is decided and by which rule, what waits, and what has gone wrong; see `status.Status`."""

@@ -157,10 +157,9 @@ class Stamps:
     Taken before a folder is read, so that what comes in meanwhile is seen at the next look.
     """
 
-    __slots__ = ("_modified_ns", "_taken_ns", "folder")
+    __slots__ = ("_modified_ns", "_taken_ns")
 
     def __init__(self, folder: str) -> None:
-        self.folder = folder
         self._taken_ns = time.time_ns()
         self._modified_ns: dict[str, int] = {}
         self.take(folder)
@@ -169,9 +168,9 @@ class Stamps:
         """Keep the time of one more folder."""
         self._modified_ns[path] = _modified_ns(path)
 
-    def still_hold(self, folder: str) -> bool:
-        """Whether these are the stamps of *folder*, and none of them has changed; one `stat` each."""
-        return folder == self.folder and all(
+    def still_hold(self) -> bool:
+        """Whether none of them has changed; one `stat` each."""
+        return all(
             _modified_ns(path) == before_ns and self._is_settled(before_ns)
             for path, before_ns in self._modified_ns.items()
         )

@@ -29,6 +29,10 @@ def main(arguments: list[str]) -> int:
         os.nice(LOWEST_PRIORITY)
     os.umask(0o077)
     wait_for_more(arguments[0], GRACE_S)
+    if sys.flags.no_site:
+        import site  # noqa: PLC0415 - put off until now; what `.pth` files add may hold what follows
+
+        site.main()
     from franklinwh_telemetry.sender.send import Ending, drain  # noqa: PLC0415 - after the wait, as all that follows
     from franklinwh_telemetry.sender.surroundings import forget_otel_environment  # noqa: PLC0415
     from franklinwh_telemetry.spool import SENDER_LIFETIME_S  # noqa: PLC0415
