@@ -12,7 +12,8 @@ import pytest
 from doubles.misfortune import COMMAND_LINE, WRAPPED, clear, ini_spool
 from doubles.records import make_record
 from franklinwh_telemetry import event
-from franklinwh_telemetry.room import MAX_AGE_MS, MAX_DROPPED_AT_ONCE, MAX_RECORDS
+from franklinwh_telemetry.room import MAX_DROPPED_AT_ONCE
+from franklinwh_telemetry.spool import MAX_AGE_MS, MAX_RECORDS
 from support import spools
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="owners, modes, links and pipes are POSIX")

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from franklinwh_telemetry.room import KNOWN_OLDEST, MAX_AGE_MS, MAX_RECORDS, UNCOUNTED, Room, record_name
+from franklinwh_telemetry.room import KNOWN_OLDEST
+from franklinwh_telemetry.spool import FEW, MAX_AGE_MS, MAX_RECORDS, Spool
 from franklinwh_telemetry.tally import Tally
 
 if TYPE_CHECKING:
@@ -22,13 +23,12 @@ DAY_MS = 86_400_000
 
 HOST = """
 import sys
-from franklinwh_telemetry.room import Room, record_name
-from franklinwh_telemetry.tally import Tally
+from franklinwh_telemetry.spool import Spool
 folder, first, number, now_ms = sys.argv[1], *map(int, sys.argv[2:])
-spool_room = Room(folder, Tally(folder))
+room = Spool(folder).room
 for index in range(first, first + number):
-    spool_room.make_for_one(now_ms)
-    open(f"{folder}/new/{record_name(now_ms + index, index)}", "wb").close()
+    room.make_for_one(now_ms)
+    open(f"{folder}/new/{now_ms + index:015d}-{index:016x}", "wb").close()
 """
 
 
@@ -54,6 +54,10 @@ def looks(monkeypatch):
     return found
 
 
+def record_name(at_ms: int, number: int) -> str:
+    return f"{at_ms:015d}-{number:016x}"
+
+
 def fill(folder: Path, number: int, *, since_ms: int = NOW_MS - 60_000) -> list[str]:
     names = [record_name(since_ms + index, index) for index in range(number)]
     for name in names:
@@ -62,10 +66,10 @@ def fill(folder: Path, number: int, *, since_ms: int = NOW_MS - 60_000) -> list[
 
 
 def append(folder: Path, number: int, *, now_ms: int = NOW_MS, first: int = 0x10000) -> list[str]:
-    spool_room = Room(str(folder), Tally(str(folder)))
+    room = Spool(str(folder)).room
     names = []
     for index in range(first, first + number):
-        spool_room.make_for_one(now_ms)
+        room.make_for_one(now_ms)
         names.append(record_name(now_ms + index, index))
         (folder / "new" / names[-1]).touch()
     return names
@@ -77,16 +81,16 @@ def waiting(folder: Path) -> list[str]:
 
 def test_few_records_leave_no_count(folder):
     """Where hardly anything waits the folder is listed, and no file but the records is ever made."""
-    append(folder, UNCOUNTED)
+    append(folder, FEW)
     assert sorted(path.name for path in folder.iterdir()) == ["new"]
 
 
 def test_many_records_are_counted_not_listed(folder, looks):
     """Once more than a few wait, hundreds of appends take one look at the folder."""
-    fill(folder, UNCOUNTED + 1)
+    fill(folder, FEW + 1)
     append(folder, 500)
     assert len(looks) == 1
-    assert len(waiting(folder)) == UNCOUNTED + 501
+    assert len(waiting(folder)) == FEW + 501
 
 
 def test_from_empty_to_the_bound_exactly_the_newest_stay(folder, looks):
@@ -94,7 +98,7 @@ def test_from_empty_to_the_bound_exactly_the_newest_stay(folder, looks):
     names = append(folder, 2_500)
     assert waiting(folder) == names[-MAX_RECORDS:]
     assert Tally(str(folder)).read() == {"dropped_spool_full": 1_500}
-    assert len(looks) <= UNCOUNTED + 5 + 1_500 // KNOWN_OLDEST
+    assert len(looks) <= FEW + 5 + 1_500 // KNOWN_OLDEST
 
 
 def test_at_the_bound_the_oldest_goes_for_each_that_comes(folder):
@@ -129,7 +133,7 @@ def test_once_a_day_the_old_ones_go(folder, looks):
     assert len(looks) == 2
     assert not set(old) & set(waiting(folder))
     assert kept[0] in waiting(folder)
-    assert len(list(folder.glob("count-*"))) <= 1
+    assert not (folder / "crowd").exists()
     assert Tally(str(folder)).read() == {"dropped_too_old": 100}
 
 
@@ -140,7 +144,7 @@ def test_a_damaged_list_of_the_oldest_removes_nothing_else(folder, damage):
     precious.touch()
     names = fill(folder, MAX_RECORDS)
     append(folder, 1)
-    (folder / "oldest").write_bytes(damage)
+    (folder / "crowd" / "oldest").write_bytes(damage)
     append(folder, 2, first=0x20000)
     assert precious.exists()
     assert waiting(folder)[0] == names[3]
@@ -149,19 +153,21 @@ def test_a_damaged_list_of_the_oldest_removes_nothing_else(folder, damage):
 
 def test_a_link_in_place_of_the_count_is_not_followed(folder):
     """A link of somebody else's among our files adds nothing to its target."""
-    fill(folder, UNCOUNTED + 1)
+    fill(folder, FEW + 1)
     target = folder / "target"
     target.write_bytes(b"")
-    (folder / f"count-{NOW_MS // DAY_MS}").symlink_to(target)
+    (folder / "crowd").mkdir()
+    (folder / "crowd" / str(NOW_MS // DAY_MS)).symlink_to(target)
     append(folder, 3)
     assert target.read_bytes() == b""
-    assert len(waiting(folder)) == UNCOUNTED + 4
+    assert len(waiting(folder)) == FEW + 4
 
 
 def test_a_count_that_says_too_little_is_mended_by_the_next_look(folder):
     """If bytes are lost, more may wait for a while; the next look brings the spool back to its bound."""
     fill(folder, MAX_RECORDS + 40)
-    (folder / f"count-{NOW_MS // DAY_MS}").write_bytes(b"." * MAX_RECORDS)
+    (folder / "crowd").mkdir()
+    (folder / "crowd" / str(NOW_MS // DAY_MS)).write_bytes(b"." * MAX_RECORDS)
     append(folder, 1)
     assert len(waiting(folder)) == MAX_RECORDS
 

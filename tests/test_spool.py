@@ -19,8 +19,9 @@ from franklinwh_telemetry import spool as spool_module
 from franklinwh_telemetry.consent import read_consent
 from franklinwh_telemetry.destination import Destination, parse_destination, route
 from franklinwh_telemetry.manifest import MAX_MANIFEST_BYTES, Manifest
-from franklinwh_telemetry.room import MAX_AGE_MS, MAX_RECORDS
 from franklinwh_telemetry.spool import (
+    MAX_AGE_MS,
+    MAX_RECORDS,
     SENDER_LIFETIME_S,
     Spool,
     assigned_uuid,

@@ -7,26 +7,21 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Final, final
 
-from franklinwh_telemetry.statefolder import discard, remove_quietly, replace
+from franklinwh_telemetry.statefolder import FOLDER_MODE, discard, remove_quietly, replace
 
 if TYPE_CHECKING:
     from franklinwh_telemetry.tally import Tally
 
-MAX_RECORDS: Final = 1_000
 MAX_DROPPED_AT_ONCE: Final = 10_000
 """A tenth of a second's work: where far more lie there a command does not wait for it all; a sender does the rest."""
 
-MAX_AGE_MS: Final = 30 * 24 * 60 * 60 * 1000
-"""Thirty days; older records are dropped, unsent."""
-
-UNCOUNTED: Final = 50
-"""Up to so many, listing the folder costs no more than counting would (20 us; a thousand names are 300 us)."""
+CROWD: Final = "crowd"
+"""The folder of the count and of the oldest names; there is none while few wait."""
 
 KNOWN_OLDEST: Final = 64
 """So many of the oldest names are kept while the spool is full, so that it is listed once for as many records."""
 
 _DAY_MS: Final = 24 * 60 * 60 * 1000
-_COUNT: Final = "count-"
 _OLDEST: Final = "oldest"
 _ROW: Final = 33
 _BINARY: Final = getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
@@ -37,40 +32,44 @@ class Room:
     """
     The room for one more record in a spool, made by dropping the oldest.
 
-    Where many wait, their number is the length of a file, to which each append adds a byte: never less than there
-    are, because only another look at the folder makes it smaller. It is looked at when the file says that the spool
-    is full, and once a day for those that have grown too old. Hosts that append at the very moment of a look may go
-    uncounted, until the next one.
+    Where more than *few* wait, their number is the length of a file, to which each append adds a byte: listing a
+    thousand names would take 0.3 ms. It is never less than there are, because only another look at the folder makes
+    it smaller. It is looked at when the file says that the spool is full, and once a day for those that have grown
+    too old. Hosts that append at the very moment of a look may go uncounted, until the next one.
     """
 
-    __slots__ = ("_folder", "_new", "_tally")
+    __slots__ = ("_crowd", "_few", "_max_age_ms", "_max_records", "_new", "_tally")
 
-    def __init__(self, folder: str, tally: Tally) -> None:
-        self._folder = folder
+    def __init__(self, folder: str, tally: Tally, *, few: int, max_records: int, max_age_ms: int) -> None:
         self._new = os.path.join(folder, "new")
+        self._crowd = os.path.join(folder, CROWD)
         self._tally = tally
+        self._few = few
+        self._max_records = max_records
+        self._max_age_ms = max_age_ms
 
     def make_for_one(self, now_ms: int) -> None:
         """Let one more record in; at the bound the oldest goes, counted."""
         waiting = self._count_one(now_ms)
-        if waiting is None or (waiting > MAX_RECORDS and not self._drop_known_oldest()):
+        if waiting is None or (waiting > self._max_records and not self._drop_known_oldest()):
             self.make(now_ms, at_most=MAX_DROPPED_AT_ONCE)
 
     def make(self, now_ms: int, room: int = 1, *, at_most: int | None = None) -> None:
         """Look at what waits, and drop the oldest, *at_most* so many in one go, until *room* more fit."""
         names = os.listdir(self._new)
-        surplus = len(names) + room - MAX_RECORDS
-        oldest_allowed = f"{max(0, now_ms - MAX_AGE_MS):015d}"
+        surplus = len(names) + room - self._max_records
+        oldest_allowed = f"{max(0, now_ms - self._max_age_ms):015d}"
         if surplus >= 0 or min(names, default=oldest_allowed) < oldest_allowed:
             names.sort()
             names = self._drop(names, surplus, oldest_allowed, at_most)
-        if len(names) + room > MAX_RECORDS:
-            remove_quietly(self._count_path(now_ms))  # so many too many that the next must look again
-        elif len(names) > UNCOUNTED:
-            try:
+        try:
+            if self._few < len(names) <= self._max_records - room:
                 self._begin_count(now_ms, names, room)
-            except OSError:
-                return  # without a count the next append looks again
+            else:
+                # Too few for it to be worth while, or so many too many that the next must look again.
+                self._end_count()
+        except OSError:
+            return  # without a count the next append looks again
 
     def _drop(self, names: list[str], surplus: int, oldest_allowed: str, at_most: int | None) -> list[str]:
         """Drop those at the head of the sorted *names* that must go, and return the others."""
@@ -89,7 +88,7 @@ class Room:
         return names[seen:]
 
     def _count_path(self, now_ms: int) -> str:
-        return os.path.join(self._folder, f"{_COUNT}{now_ms // _DAY_MS}")
+        return os.path.join(self._crowd, str(now_ms // _DAY_MS))
 
     def _count_one(self, now_ms: int) -> int | None:
         """Count one more, and say how many wait at most; None where nobody has counted today."""
@@ -107,21 +106,22 @@ class Room:
         """Write down how many wait, those included that are about to come, and, of a full spool, the oldest names."""
         today = self._count_path(now_ms)
         if not os.path.exists(today):
-            for name in os.listdir(self._folder):
-                # Not one that another host is just writing under a longer name.
-                if name.startswith(_COUNT) and name[len(_COUNT) :].isdigit():
-                    remove_quietly(os.path.join(self._folder, name))
+            self._end_count()
+            os.mkdir(self._crowd, FOLDER_MODE)
         waiting = len(names) + room
-        if waiting >= MAX_RECORDS:
+        if waiting >= self._max_records:
             # From the end of the file each later append takes the oldest that is left.
             rows = [f"{name}\n" for name in reversed(names[:KNOWN_OLDEST]) if _is_record(name)]
-            replace(os.path.join(self._folder, _OLDEST), "".join(rows).encode())
+            replace(os.path.join(self._crowd, _OLDEST), "".join(rows).encode())
         replace(today, b"." * waiting)
+
+    def _end_count(self) -> None:
+        discard(self._crowd)
 
     def _drop_known_oldest(self) -> bool:
         """Drop the oldest record that was seen at the last look and is still there; False if none is."""
         try:
-            descriptor = os.open(os.path.join(self._folder, _OLDEST), os.O_RDWR | _BINARY)
+            descriptor = os.open(os.path.join(self._crowd, _OLDEST), os.O_RDWR | _BINARY)
         except OSError:
             return False
         try:
@@ -138,11 +138,6 @@ class Room:
         finally:
             os.close(descriptor)
         return False
-
-
-def record_name(now_ms: int, span_id: int) -> str:
-    """The name of a record's file: sortable by time."""
-    return f"{max(0, now_ms):015d}-{span_id:016x}"
 
 
 def _is_record(name: str) -> bool:

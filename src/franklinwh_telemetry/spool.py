@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Final, final
 from franklinwh_telemetry import event
 from franklinwh_telemetry.consent import Granted
 from franklinwh_telemetry.manifest import MAX_MANIFEST_BYTES, Manifest
-from franklinwh_telemetry.room import MAX_AGE_MS, MAX_RECORDS, Room, record_name
 from franklinwh_telemetry.statefolder import (
     FolderRefusal,
     discard,
@@ -27,6 +26,15 @@ from franklinwh_telemetry.tally import Tally
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from uuid import UUID
+
+    from franklinwh_telemetry.room import Room
+
+MAX_RECORDS: Final = 1_000
+MAX_AGE_MS: Final = 30 * 24 * 60 * 60 * 1000
+"""Thirty days; older records are dropped, unsent."""
+
+FEW: Final = 50
+"""Up to so many the folder is listed at each append, which costs less than importing what counts them."""
 
 SENDER_LIFETIME_S: Final = 30.0
 """A sender ends by itself after this long, whatever happens; its mark of life is believed a little longer."""
@@ -46,12 +54,21 @@ class Spool:
     Whoever appends needs a `Granted` (`open_spool`); a sender opens a folder that is there (`existing_spools`).
     """
 
-    __slots__ = ("folder", "room", "tally")
+    __slots__ = ("_room", "folder", "tally")
 
     def __init__(self, folder: str) -> None:
         self.folder = folder
         self.tally = Tally(folder)
-        self.room = Room(folder, self.tally)
+        self._room: Room | None = None
+
+    @property
+    def room(self) -> Room:
+        """What keeps this spool within its bounds."""
+        if self._room is None:
+            from franklinwh_telemetry.room import Room  # noqa: PLC0415 - seldom needed where few records wait
+
+            self._room = Room(self.folder, self.tally, few=FEW, max_records=MAX_RECORDS, max_age_ms=MAX_AGE_MS)
+        return self._room
 
     def path(self, name: str) -> str:
         """The path of a file or folder of this spool."""
@@ -64,8 +81,9 @@ class Spool:
         Beyond `MAX_RECORDS` the oldest go, as do those older than `MAX_AGE_MS`; both are counted.
         No fsync: a power loss may cost the last records.
         """
-        self.room.make_for_one(now_ms)
-        name = record_name(now_ms, record.span_id)
+        if not self._has_room(now_ms):
+            self.room.make_for_one(now_ms)
+        name = f"{max(0, now_ms):015d}-{record.span_id:016x}"
         temporary = self.path(f"tmp/{name}")
         write_new(temporary, event.encode(record))
         try:
@@ -74,13 +92,20 @@ class Spool:
             remove_quietly(temporary)
             raise
 
+    def _has_room(self, now_ms: int) -> bool:
+        """Whether so little waits, and nothing too old, that one look tells."""
+        if os.path.exists(self.path("crowd")):
+            return False
+        names = os.listdir(self.path("new"))
+        return len(names) <= FEW and min(names, default="~") >= _oldest_allowed(now_ms)
+
     def names(self) -> list[str]:
         """The names of the records that wait, oldest first."""
         return sorted(_listing(self.path("claimed")) + _listing(self.path("new")))
 
     def names_within_bounds(self, now_ms: int) -> list[str]:
         """Those of them that are within the bounds of `room`."""
-        oldest_allowed = f"{max(0, now_ms - MAX_AGE_MS):015d}"
+        oldest_allowed = _oldest_allowed(now_ms)
         return [name for name in self.names()[-MAX_RECORDS:] if name >= oldest_allowed]
 
     def read(self, name: str) -> bytes | None:
@@ -225,6 +250,10 @@ def existing_spools(root: str, application: str) -> Iterator[Spool]:
 def existing_applications(root: str) -> list[str]:
     """Every application that has state here."""
     return sorted(name for name in _listing(root) if os.path.isdir(os.path.join(root, name)))
+
+
+def _oldest_allowed(now_ms: int) -> str:
+    return f"{max(0, now_ms - MAX_AGE_MS):015d}"
 
 
 def _listing(path: str) -> list[str]:
