@@ -14,10 +14,9 @@ from franklinwh_telemetry import event
 from franklinwh_telemetry.denial import Denied
 from franklinwh_telemetry.launch import mark_alive
 from franklinwh_telemetry.lock import Lock
-from franklinwh_telemetry.room import MAX_RECORDS
 from franklinwh_telemetry.sender.__main__ import GRACE_S, wait_for_more
 from franklinwh_telemetry.sender.standing import consent_again, still_granted
-from franklinwh_telemetry.spool import Spool, existing_spools
+from franklinwh_telemetry.spool import MAX_RECORDS, Spool, existing_spools
 from franklinwh_telemetry.statefolder import discard, remove_quietly, replace
 from franklinwh_telemetry.status import Trouble, read_trouble
 from franklinwh_telemetry.vocabulary import Vocabulary
