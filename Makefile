@@ -1,10 +1,11 @@
 # Two commands do everything: `make demo` shows the main job, `make test` sets up and runs all tests.
 
 # The first Python that is new enough and can make environments; override it with `make PYTHON=... test`.
-PYTHON ?= $(shell for candidate in python3 python3.13 python3.12 python3.11 python3.10; do \
+PYTHON ?= $(shell for candidate in python3 python python3.14 python3.13 python3.12 python3.11 python3.10; do \
 	$$candidate -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 10))' >/dev/null 2>&1 \
 	&& echo $$candidate && break; done)
-BIN := .venv/bin
+# On Windows the recipes run in the sh of Git, and environments have their programs elsewhere.
+BIN := .venv/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 MAKEFLAGS += --no-print-directory
 # Nothing may be installed or run from the user's own site folder, nor be steered by a parent Python's path.
 export PYTHONNOUSERSITE := 1
@@ -31,13 +32,15 @@ test-quick: setup ## the tests in .venv alone, without coverage
 test-otel: setup ## the wire, status and contract tests on each OpenTelemetry release
 	@$(BIN)/python tools/run_tests.py otel
 
-test-all: setup ## as test, and on every CPython from 3.10 to 3.13 that is here, and on the newest OpenTelemetry
+test-all: setup ## as test, and on every CPython from 3.10 to 3.14 that is here, and on the newest OpenTelemetry
 	@$(BIN)/python tools/run_tests.py dev wheel otel newest pythons
 
 lint: setup ## style, format, types, direction of imports
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@$(BIN)/mypy --platform win32 src
+	@$(BIN)/mypy --platform darwin src
 	@$(BIN)/lint-imports
 
 format: setup ## let ruff put style and format right where it can

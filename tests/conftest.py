@@ -40,6 +40,11 @@ FOREIGN_PREFIXES = ("FRANKLINWH_", "OTEL_", "PYTHONNOUSERSITE", "PYTHONUSERBASE"
 FOREIGN_SUFFIXES = ("_PROXY",)
 """Variables of whoever runs the tests that the package, or a library of the sender, would read."""
 
+WORLD = {"HOME": "home", "XDG_STATE_HOME": "state"}
+"""Where the package finds the test's world: on Windows by other names, on macOS all of it below the home."""
+if sys.platform == "win32":
+    WORLD |= {"USERPROFILE": "home", "LOCALAPPDATA": "state", "PROGRAMDATA": "machine"}
+
 LOOPBACK = ("127.", "::1", "localhost")
 
 # The same examples on every run and no limit on their time: a test fails because of the code, never of the hour.
@@ -85,8 +90,8 @@ def isolated(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monke
     base = tmp_path_factory.mktemp("isolated")
     for name in ("home", "state", "cwd"):
         (base / name).mkdir(mode=0o700)
-    monkeypatch.setenv("HOME", str(base / "home"))
-    monkeypatch.setenv("XDG_STATE_HOME", str(base / "state"))
+    for variable, name in WORLD.items():
+        monkeypatch.setenv(variable, str(base / name))
     monkeypatch.chdir(base / "cwd")
     monkeypatch.setenv(SENDER_MARK, "1")
     monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)

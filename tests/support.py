@@ -12,7 +12,15 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from franklinwh_telemetry.spool import Spool, existing_applications, existing_spools
+
+posix_only = pytest.mark.skipif(os.name == "nt", reason="owners, modes, links, pipes, signals and terminals of POSIX")
+effective_uid = getattr(os, "geteuid", lambda: -1)()
+"""Who runs the tests; -1 where users have no number."""
+
+linux_only = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs /proc")
 
 VERSION_4 = "5f0c9a54-3a0e-4c3b-9d0a-0123456789ab"
 
@@ -54,7 +62,16 @@ if __name__ == "__main__":
 
 def state_root() -> str:
     """The state folder of the test, as the package finds it."""
-    return os.path.join(os.environ["XDG_STATE_HOME"], "franklinwh-telemetry")
+    if sys.platform == "darwin":
+        return os.path.join(os.environ["HOME"], "Library", "Application Support", "franklinwh-telemetry")
+    return os.path.join(os.environ["LOCALAPPDATA" if os.name == "nt" else "XDG_STATE_HOME"], "franklinwh-telemetry")
+
+
+def make_fifo(path: str | os.PathLike[str]) -> None:
+    """Make a named pipe; the test is skipped where there are none."""
+    if not hasattr(os, "mkfifo"):
+        pytest.skip("no named pipes here")
+    os.mkfifo(path)
 
 
 def applications() -> list[str]:

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 import os
-import pty
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +11,7 @@ import pytest
 import support
 from franklinwh_telemetry import Telemetry, Vocabulary
 from franklinwh_telemetry.sender.loopback import LoopbackReceiver, reply
-from support import APPLICATION, CONSENT, VERSION_4
+from support import APPLICATION, CONSENT, VERSION_4, posix_only
 
 MAIN = "import sys; from franklinwh_telemetry.cli import main; main()"
 
@@ -25,6 +24,7 @@ def record(command="status", application=APPLICATION):
     Telemetry(application, Vocabulary(["status", "mode"])).command(command)(lambda: None)()
 
 
+@posix_only
 def test_on_writes_a_dated_versioned_consent_and_nothing_else():
     """`on --yes` adds five keys, and every other byte of the file stays."""
     before = "[energy.franklinwh.com]\nemail = me@example.com\npassword = 100%sure\n\n"
@@ -61,9 +61,12 @@ def test_on_says_what_would_be_sent_and_warns_of_upstream():
         assert said in ended.stdout
 
 
+@posix_only
 def test_on_asks_a_terminal_with_default_no():
     """Only a typed yes is a yes; Enter is a no, and without a terminal nothing is asked or changed."""
     for typed, enabled in ((b"\n", False), (b"n\n", False), (b"y\n", True)):
+        import pty
+
         leader, follower = pty.openpty()
         with subprocess.Popen(
             [sys.executable, "-c", MAIN, "on"],

@@ -11,9 +11,11 @@ from uuid import UUID, uuid1, uuid4
 
 import pytest
 
+import support
 from franklinwh_telemetry import inifile, lookup
 from franklinwh_telemetry.consent import HOST, Granted, host_consent, read_consent
 from franklinwh_telemetry.denial import DenialReason, Denied
+from support import posix_only
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,7 +25,7 @@ UUID_TEXT = "7b1c2f0e-93a4-4d5e-8f60-0123456789ab"
 YES = "[telemetry]\nenabled = true\n"
 NO = "[telemetry]\nenabled = false\n"
 ACCOUNT = "[energy.franklinwh.com]\nemail = surprise@example.com\npassword = 50%surprise\n"
-needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+needs_root = pytest.mark.skipif(support.effective_uid != 0, reason="only root can give files away")
 
 
 class Place:
@@ -173,19 +175,21 @@ def test_no_ini(place) -> None:
     assert place.read(config="gone.ini") == Denied(DenialReason.NO_INI, str(place.cwd / "gone.ini"))
 
 
+@posix_only
 def test_unreadable(place) -> None:
     """A folder, a pipe or a file without end in an ini's place denies, and does not hang."""
     place.write(home=YES)
     place.paths["cwd"].mkdir()
     assert reason(place.read()) is DenialReason.UNREADABLE
     place.paths["cwd"].rmdir()
-    os.mkfifo(place.paths["cwd"])
+    support.make_fifo(place.paths["cwd"])
     assert reason(place.read()) is DenialReason.UNREADABLE
     place.paths["cwd"].unlink()
     place.write(cwd=YES + "#" * inifile.MAX_INI_BYTES)
     assert reason(place.read()) is DenialReason.UNREADABLE
 
 
+@posix_only
 def test_world_writable(place) -> None:
     """A yes that anybody could have written is none, in a named file neither."""
     place.write(cwd=YES)
@@ -374,6 +378,7 @@ def test_a_no_anywhere_denies(place, name, text, expected) -> None:
     assert reason(place.ask_host()) is expected
 
 
+@posix_only
 @pytest.mark.parametrize("name", ["cwd", "below", "home", "machine"])
 def test_an_unbelievable_file_anywhere_denies(place, name) -> None:
     """What everybody may write to denies in any place."""
@@ -445,6 +450,7 @@ def test_named_file(place) -> None:
     assert reason(place.read(config=named)) is DenialReason.DISABLED
 
 
+@posix_only
 def test_real_path_is_the_source(place) -> None:
     """A link and its target are one and the same grant."""
     real = place.cwd / "real.ini"
@@ -467,6 +473,7 @@ def test_own_folder_by_default(place, monkeypatch) -> None:
     assert reason(place.read(cwd=None, home="")) is DenialReason.NO_INI
 
 
+@posix_only
 @pytest.mark.parametrize("variable", [None, "", "/", "//", "relative", "/nonexistent-surprise"])
 def test_home_that_is_none(place, monkeypatch, variable) -> None:
     """Where HOME is no folder of anybody's, the account's own counts, and without one there is no home file."""

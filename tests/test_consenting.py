@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import os
-import pwd
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -9,13 +8,15 @@ import pytest
 
 from franklinwh_telemetry import Telemetry, Vocabulary
 from franklinwh_telemetry.consenting import looked_up, turn_off
-from support import APPLICATION, CONSENT
+from support import APPLICATION, CONSENT, posix_only
 
 
-@pytest.mark.skipif(os.name == "nt", reason="the user database is POSIX")
+@posix_only
 @pytest.mark.parametrize("home", ["", "relative", "/nowhere/at/all"])
 def test_off_looks_where_consent_is_looked_up(tmp_path, monkeypatch, home):
     """A yes that is found in the user database's home, because `HOME` is of no use, is switched off there too."""
+    import pwd
+
     monkeypatch.setenv("HOME", home)
     monkeypatch.setattr(pwd, "getpwuid", lambda _uid: SimpleNamespace(pw_dir=str(tmp_path)))
     ini = Path(tmp_path, ".franklinwh.ini")

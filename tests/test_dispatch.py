@@ -9,7 +9,7 @@ import pytest
 
 import support
 from franklinwh_telemetry import Telemetry, Vocabulary, dispatch_cli_event, testing
-from support import CONSENT, VERSION_4, WORKED_EXAMPLE
+from support import CONSENT, VERSION_4, WORKED_EXAMPLE, posix_only
 
 
 def example(work: str, *arguments: str, **keywords):
@@ -131,6 +131,7 @@ sys.exit(0)
     assert len(support.waiting()) == 1
 
 
+@posix_only
 def test_a_fork_records_once():
     """A child that was forked after the call and exits in its own way adds no event."""
     Path("franklinwh.ini").write_text(CONSENT)
@@ -260,6 +261,7 @@ def test_another_thread_exiting_says_nothing_of_the_program():
     assert [record["success"] for record in support.waiting()] == [True]
 
 
+@posix_only
 @pytest.mark.parametrize(
     ("work", "seen"),
     [

@@ -15,16 +15,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import franklinwh_telemetry
-from franklinwh_telemetry import iniedit, inifile, iniwrite
+import support
+from franklinwh_telemetry import iniedit, inifile, iniwrite, system
 from franklinwh_telemetry.iniedit import Edited, EditRefused
 from franklinwh_telemetry.inifile import Ini, IniProblem, ProblemKind
 from franklinwh_telemetry.iniwrite import EditRefusal
+from support import posix_only
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 NOBODY = 65534
-ROOT = os.geteuid() == 0
+ROOT = support.effective_uid == 0
 needs_root = pytest.mark.skipif(not ROOT, reason="only root can give files away")
 
 ACCOUNT = b"[energy.franklinwh.com]\nemail = me@example.com\npassword = 100%safe%(x)s\n\n"
@@ -173,6 +175,7 @@ def test_read_keeps_telemetry_sections_only(place) -> None:
     assert "true" not in repr(ini)
 
 
+@posix_only
 def test_read_of_nothing(place) -> None:
     """A missing file, a dangling link and a path through a file are all no file."""
     written(place / "file", b"")
@@ -241,7 +244,8 @@ def test_read_lends_nothing_but_enabled(place) -> None:
     assert ini.inherited_enabled == "no"
 
 
-@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir], ids=["fifo", "folder"])
+@posix_only
+@pytest.mark.parametrize("make", [support.make_fifo, os.mkdir], ids=["fifo", "folder"])
 def test_read_what_is_no_file(place, make) -> None:
     """A pipe does not hang the command, and a folder is no answer."""
     path = str(place / "a.ini")
@@ -255,12 +259,13 @@ def test_read_device(opened) -> None:
     assert opened == []
 
 
+@posix_only
 def test_read_becomes_a_pipe(place, monkeypatch) -> None:
     """A pipe put in the file's place after the first look is found out when it is opened."""
     path = written(place / "a.ini", b"[telemetry]\n")
     status = os.stat(path)
     Path(path).unlink()
-    os.mkfifo(path)
+    support.make_fifo(path)
     monkeypatch.setattr(os, "stat", lambda _path: status)
     assert kind(inifile.read(path, explicit=True)) is ProblemKind.NOT_REGULAR
 
@@ -283,6 +288,7 @@ def test_read_file_that_grows(place, monkeypatch) -> None:
     assert kind(inifile.read(path, explicit=False)) is ProblemKind.TOO_LARGE
 
 
+@posix_only
 @pytest.mark.parametrize("mode", [0o602, 0o666, 0o777])
 def test_read_world_writable(place, mode) -> None:
     """What everybody may write to is nobody's word, even when named or read by root."""
@@ -355,11 +361,12 @@ def test_read_path_that_cannot_be(place) -> None:
         assert kind(inifile.read(path, explicit=True)) is ProblemKind.UNREADABLE
 
 
+@posix_only
 def test_read_without_posix_owners(place, monkeypatch) -> None:
     """Where files have no POSIX owner and mode, those two are not looked at."""
     path = written(place / "a.ini", b"[telemetry]\nenabled = true\n")
     Path(path).chmod(0o666)
-    monkeypatch.setattr(inifile, "effective_uid", None)
+    monkeypatch.setattr(system, "effective_uid", None)
     assert sections(inifile.read(path, explicit=False)) == {"telemetry": {"enabled": "true"}}
 
 
@@ -433,6 +440,7 @@ def test_read_never_calls_the_builtin_open(place, monkeypatch) -> None:
     assert sections(inifile.read(path, explicit=False)) == {"telemetry": {"enabled": "true"}}
 
 
+@posix_only
 def test_read_through_a_link(place) -> None:
     """The path reported is the real one, so that one file is one grant."""
     real = written(place / "real.ini", b"[telemetry]\n")
@@ -501,6 +509,7 @@ def test_edit_another_application(place) -> None:
     assert Path(path).read_bytes() == b"[telemetry]\nenabled = true\n\n[telemetry myapp]\nenabled = false\n"
 
 
+@posix_only
 def test_edit_makes_the_file(place) -> None:
     """A missing file is made for its user alone; taking keys out of a missing file makes none."""
     path = place / "new.ini"
@@ -511,6 +520,7 @@ def test_edit_makes_the_file(place) -> None:
     assert path.stat().st_mode & 0o7777 == 0o600
 
 
+@posix_only
 def test_edit_through_a_link(place) -> None:
     """The real file changes, and the link stays a link; a link to nothing makes its target."""
     (place / "real").mkdir()
@@ -527,6 +537,7 @@ def test_edit_through_a_link(place) -> None:
     assert (place / "real" / "new.ini").read_bytes() == b"[telemetry]\nenabled = yes\n"
 
 
+@posix_only
 @pytest.mark.parametrize("mode", [0o400, 0o640, 0o664, 0o600])
 def test_edit_keeps_mode_and_owner(place, mode) -> None:
     """The mode stays, and under root the owner and group too."""
@@ -598,7 +609,8 @@ def test_edit_refuses_what_reads_differently_afterwards(place, monkeypatch) -> N
     refused_unchanged(path, EditRefusal.MALFORMED)
 
 
-@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir], ids=["fifo", "folder"])
+@posix_only
+@pytest.mark.parametrize("make", [support.make_fifo, os.mkdir], ids=["fifo", "folder"])
 def test_edit_refuses_what_is_no_file(place, make) -> None:
     """A pipe or a folder is not written to, and does not hang."""
     path = str(place / "a.ini")
@@ -697,7 +709,7 @@ def test_edit_without_posix_owners(place, monkeypatch) -> None:
             raise PermissionError(13, "Permission denied")
         return real(name, *args)
 
-    monkeypatch.setattr(iniwrite, "effective_uid", None)
+    monkeypatch.setattr(system, "effective_uid", None)
     monkeypatch.setattr(os, "open", files_only)
     monkeypatch.delattr(os, "fchmod")
     monkeypatch.delattr(os, "fchown")
@@ -705,6 +717,7 @@ def test_edit_without_posix_owners(place, monkeypatch) -> None:
     assert path.read_bytes() == b"[telemetry]\nenabled = true\n"
 
 
+@posix_only
 def test_edit_is_on_the_disk(place, monkeypatch) -> None:
     """The new text is flushed before it takes the old one's name, and the folder after that."""
     path = place / "a.ini"
@@ -726,6 +739,7 @@ def test_edit_is_on_the_disk(place, monkeypatch) -> None:
     assert steps == ["file", "rename", "folder"]
 
 
+@posix_only
 def test_edit_survives_a_folder_that_cannot_be_flushed(place, monkeypatch) -> None:
     """A file system that cannot flush a folder has changed the file all the same."""
     path = place / "a.ini"

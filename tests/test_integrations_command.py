@@ -3,7 +3,6 @@ from __future__ import annotations
 import argparse
 import io
 import os
-import pty
 import subprocess
 import sys
 from pathlib import Path
@@ -123,6 +122,8 @@ print("the program")
 
 def on_a_terminal(typed: bytes, *arguments: str, **environment: str) -> str:
     Path("asking.py").write_text(ASKING)
+    import pty
+
     leader, follower = pty.openpty()
     with subprocess.Popen(
         [sys.executable, "asking.py", *arguments],

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 import support
-from franklinwh_telemetry import Telemetry, Vocabulary, guard, launch, process, testing
+from franklinwh_telemetry import Telemetry, Vocabulary, guard, launch, system, testing
 from support import CONSENT, VERSION_4
 
 CANARY = "surprise-4711"
@@ -285,16 +285,6 @@ def test_failing_start_is_swallowed(consented, senders, monkeypatch, error):
 # What is started
 
 
-def test_windows_shows_no_window(spool, monkeypatch, asked):
-    """Where Windows' flags exist, no console window is opened and the priority is the lowest."""
-    monkeypatch.setattr(subprocess, "CREATE_NO_WINDOW", 0x08000000, raising=False)
-    monkeypatch.setattr(subprocess, "IDLE_PRIORITY_CLASS", 0x40, raising=False)
-
-    launch.launch(spool, time.time())
-
-    assert asked[0][1]["creationflags"] == 0x08000040
-
-
 def test_whole_call(spool, asked):
     """Every argument with which the process is started."""
     launch.launch(spool, time.time())
@@ -415,13 +405,15 @@ def test_arguments_of_the_host_stay_there(consented, senders):
     assert CANARY.encode() not in raw
 
 
+@posix
 def test_environment_is_listed_by_name():
     """Of an environment with everything in it, only the listed names are passed on."""
-    listed = ["HOME", "PATH", "SYSTEMROOT", "PYTHONHOME", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "DO_NOT_TRACK"]
+    listed = ["HOME", "PATH", "PYTHONHOME", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "DO_NOT_TRACK"]
     listed += ["FRANKLINWH_TELEMETRY", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"]
     for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
         listed += [name, name.upper()]
     surprise = ["OTEL_SERVICE_NAME", "otel_x", "USER", "LOGNAME", "HOSTNAME", "PWD", "OLDPWD", "SSH_AUTH_SOCK", "NETRC"]
+    surprise += ["SYSTEMROOT", "USERPROFILE"]  # the others' system
     surprise += ["FRANKLIN_PASSWORD", "PYTHONSTARTUP", "PYTHONINSPECT", "PYTHONBREAKPOINT", "PYTHONPATH", "Http_Proxy"]
 
     made = launch.environment({name: f"value of {name}" for name in listed + surprise}, [os.path.abspath("/lib")])
@@ -500,7 +492,7 @@ def test_program_without_a_script(monkeypatch):
     """An interactive interpreter has no script; only the working directory is left out then."""
     monkeypatch.delattr(sys.modules["__main__"], "__file__")
 
-    path = [process.STARTED_IN, os.path.abspath("/more")]
+    path = [system.STARTED_IN, os.path.abspath("/more")]
     assert launch.module_path(path, PACKAGE_FILE) == [OURS, os.path.abspath("/more")]
 
 

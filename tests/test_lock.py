@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from franklinwh_telemetry.lock import Lock
+from support import posix_only
 
 HOLDING = """
 import sys
@@ -96,6 +97,7 @@ def test_waiting_ends_as_soon_as_it_is_free(path):
     second.release()
 
 
+@posix_only
 def test_waiting_is_bounded(path, holder):
     """Who waits for a lock that stays held is told so, and has no open file left of it."""
     before = len(os.listdir("/proc/self/fd")) if Path("/proc/self/fd").is_dir() else 0

@@ -12,6 +12,7 @@ from email import message_from_bytes
 import pytest
 
 from conftest import ROOT, build
+from support import posix_only
 
 DEPENDENCIES = {
     "opentelemetry-api": "<2,>=1.43",
@@ -112,6 +113,7 @@ def test_the_sdist_builds_the_same_wheel(sdist, wheel, tmp_path):
     }
 
 
+@posix_only
 def test_importing_the_installed_wheel_needs_nothing_else(wheel, tmp_path):
     """In an environment that holds the wheel alone the public names import: no other package, socket or thread."""
     venv.create(tmp_path / "bare", with_pip=False, symlinks=True)
@@ -151,6 +153,7 @@ def test_the_lock_pins_and_hashes_everything(source_root):
     assert "://" not in text
 
 
+@posix_only
 def test_the_makefile_is_the_whole_of_ci():
     """The check before a change lands is `make lint test`, runnable as it is, and stops at the first failure."""
     script = ROOT / ".ci" / "run"

@@ -11,7 +11,7 @@ import pytest
 
 import support
 from franklinwh_telemetry import Telemetry, Vocabulary, guard, testing
-from support import CONSENT, VERSION_4
+from support import CONSENT, VERSION_4, posix_only
 
 WORDS = Vocabulary(["status", "mode", "tou --set", "set-mode", "watch"])
 
@@ -365,6 +365,7 @@ def test_run_raises_what_main_raises(telemetry):
     assert facts() == [("status", False)]
 
 
+@posix_only
 def test_a_fork_inside_a_command_records_once(telemetry):
     """Only the process that began a command records its end."""
     with telemetry.command("status"):

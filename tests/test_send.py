@@ -14,7 +14,7 @@ import pytest
 import support
 from doubles.leaks import nothing_leaks  # noqa: F401 - an autouse fixture
 from doubles.records import VOCABULARY, make_record
-from franklinwh_telemetry import Telemetry, Vocabulary, event, statefolder
+from franklinwh_telemetry import Telemetry, Vocabulary, event, statefolder, system
 from franklinwh_telemetry.denial import Denied
 from franklinwh_telemetry.launch import command_line, environment, mark_alive
 from franklinwh_telemetry.lock import Lock
@@ -342,8 +342,8 @@ def test_what_a_killed_sender_had_claimed_is_taken_over():
 
 WATCHED = """
 import sys
-from franklinwh_telemetry.sender.__main__ import start_watchdog
-start_watchdog(3.0)
+from franklinwh_telemetry.system import start_watchdog
+start_watchdog(3.0, 2)
 from franklinwh_telemetry.sender.send import drain
 drain(sys.argv[1], grace_s=0)
 """
@@ -380,9 +380,9 @@ def test_the_watchdog_ends_a_hanging_sender():
 def test_the_watchdog_comes_first(monkeypatch):
     """A sender's lifetime, the wait included, is set before the spool is looked at."""
     started: list[float] = []
-    monkeypatch.setattr(sender_main, "start_watchdog", started.append)
+    monkeypatch.setattr(system, "start_watchdog", lambda lifetime_s, _status: started.append(lifetime_s))
     monkeypatch.setattr(sender_main, "GRACE_S", 0.2)
-    monkeypatch.setattr(os, "nice", lambda _: 0)
+    monkeypatch.setattr(os, "nice", lambda _: 0, raising=False)
     assert sender_main.main([str(Path("nowhere").resolve())]) == Ending.UNUSABLE
     (lifetime_s,) = started
     assert SENDER_LIFETIME_S == 30.0
@@ -614,7 +614,7 @@ BAD_RECORDS = {
     ),
     "directory": (as_folder, "refused_record_not_json"),
     "empty directory": (lambda path: path.mkdir(), "refused_record_not_json"),
-    "FIFO": (os.mkfifo, "refused_record_not_json"),
+    "FIFO": (support.make_fifo, "refused_record_not_json"),
 }
 
 

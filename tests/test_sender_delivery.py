@@ -18,6 +18,7 @@ from franklinwh_telemetry.sender.delivery import Delivery, preview
 from franklinwh_telemetry.sender.file import FILE_NAME
 from franklinwh_telemetry.sender.journal import Journal
 from franklinwh_telemetry.sender.loopback import LoopbackReceiver
+from support import posix_only
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -244,6 +245,7 @@ def test_nothing_is_said_on_the_terminal(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
+@posix_only
 def test_thousand_records_stay_small(tmp_path: Path) -> None:
     """1,000 records leave in two requests, in a process that stays below 100 MiB."""
     program = (

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+import support
 from doubles.leaks import nothing_leaks  # noqa: F401 - an autouse fixture
 from doubles.records import APPLICATION, Told, make_record, make_records
 from franklinwh_telemetry.destination import FILE
@@ -19,6 +20,7 @@ from franklinwh_telemetry.sender.acknowledge import UNWRITABLE
 from franklinwh_telemetry.sender.delivery import Delivery
 from franklinwh_telemetry.sender.file import FILE_NAME
 from franklinwh_telemetry.sender.spans import otlp_json
+from support import posix_only
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -70,6 +72,7 @@ def test_nothing_else_is_made(tmp_path: Path) -> None:
     assert [name for name in os.listdir(tmp_path) if name not in ("home", "state", "work")] == [FILE_NAME]
 
 
+@posix_only
 def test_only_this_user_can_read_it(tmp_path: Path) -> None:
     """0600, also under a generous umask."""
     before = os.umask(0)
@@ -98,6 +101,7 @@ def test_torn_first_line_is_taken_away(tmp_path: Path) -> None:
     assert lines(tmp_path / FILE_NAME) == [otlp_json(make_records(1), APPLICATION)]
 
 
+@posix_only
 def test_killed_writer_tears_at_most_the_last_line(tmp_path: Path) -> None:
     """A process killed in the middle of a line leaves every earlier line whole, and the next run mends the rest."""
     program = (
@@ -149,6 +153,7 @@ def test_line_larger_than_a_file_is_still_kept(tmp_path: Path, monkeypatch: pyte
     assert len(lines(tmp_path / FILE_NAME)) == len(lines(tmp_path / f"{FILE_NAME}.1")) == 1
 
 
+@posix_only
 @pytest.mark.parametrize("kind", ["link", "hard link", "folder", "pipe"])
 def test_what_is_no_plain_file_is_left_alone(tmp_path: Path, kind: str) -> None:
     """A link, a second name, a folder or a pipe in its place: kept, told, and nothing written through it."""
@@ -162,7 +167,7 @@ def test_what_is_no_plain_file_is_left_alone(tmp_path: Path, kind: str) -> None:
     elif kind == "folder":
         path.mkdir()
     else:
-        os.mkfifo(path)
+        support.make_fifo(path)
     told = send(tmp_path, make_records(2))
     assert target.read_bytes() == b"precious"
     assert told.accepted_ids == []

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from franklinwh_telemetry.sender import journal as journal_module
 from franklinwh_telemetry.sender.journal import Entry, Journal
+from support import posix_only
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -63,6 +64,7 @@ def test_newest_is_last_whatever_the_clock_says(tmp_path: Path) -> None:
     assert [entry.request for entry in Journal(folder).entries()] == [b"%d" % number for number in range(12)]
 
 
+@posix_only
 def test_nobody_else_can_read_it(tmp_path: Path) -> None:
     """The folder is 0700 and each file 0600."""
     folder = tmp_path / "journal"
@@ -132,6 +134,7 @@ def test_file_with_a_foreign_name_does_not_stop_it(tmp_path: Path) -> None:
     assert [entry.request for entry in again.entries()] == [b"before", b"after"]
 
 
+@posix_only
 def test_link_in_its_place_is_refused(tmp_path: Path) -> None:
     """A link where the folder should be is not followed."""
     (tmp_path / "elsewhere").mkdir(mode=0o700)

@@ -29,7 +29,7 @@ from franklinwh_telemetry.spool import (
     uuid_path,
 )
 from franklinwh_telemetry.statefolder import FolderRefusal
-from support import APPLICATION, CONSENT, VERSION_4
+from support import APPLICATION, CONSENT, VERSION_4, posix_only
 
 NOW_MS = 1_750_000_000_000
 
@@ -175,6 +175,7 @@ def test_one_spool_for_each_yes():
     assert Path(yes.folder).parent == Path(support.state_root(), APPLICATION)
 
 
+@posix_only
 def test_a_link_to_an_ini_is_the_same_yes(tmp_path):
     """The real path counts: through a link, a relative path or another working directory it is one spool."""
     (tmp_path / "link.ini").symlink_to(Path("franklinwh.ini").resolve())
@@ -228,6 +229,7 @@ def test_the_manifest_is_written_once():
     assert sorted(os.listdir(Path(path).parent)) == ["claimed", "manifest.json", "new", "tmp"]
 
 
+@posix_only
 def test_no_manifest_but_ours_is_read(tmp_path):
     """A manifest that is missing, damaged, too large or a link is none: nothing may be sent then."""
     spool = opened()
@@ -398,6 +400,7 @@ def test_a_first_run_does_not_take_anothers_uuid_away(monkeypatch):
     assert Path(path).read_text() == str(others[0])
 
 
+@posix_only
 @pytest.mark.parametrize(
     "damaged", [b"", b"surprise", b"\xff" * 100, b"me@example.com", b"6ba7b810-9dad-11d1-80b4-00c04fd430c8"]
 )
@@ -417,7 +420,8 @@ def test_a_damaged_uuid_is_drawn_anew(damaged):
     assert path.stat().st_mode & 0o777 == 0o600
 
 
-@pytest.mark.parametrize("make", [Path.mkdir, lambda path: path.symlink_to("/etc/hostname"), os.mkfifo])
+@posix_only
+@pytest.mark.parametrize("make", [Path.mkdir, lambda path: path.symlink_to("/etc/hostname"), support.make_fifo])
 def test_what_is_no_file_in_the_uuids_place_makes_way(make):
     """A folder, a link or a FIFO where the UUID is kept is neither read nor followed."""
     given = granted()

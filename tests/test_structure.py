@@ -129,6 +129,23 @@ def test_a_module_is_short_and_opens_with_what_it_owns(path):
     assert not annotated or "from __future__ import annotations\n" in text
 
 
+def test_only_the_seam_knows_the_system():
+    """No module but `system.py` asks where it runs or what `os` has; a sender's first line asks for `nice` alone."""
+    asking = re.compile(
+        r"sys\.platform|os\.name\b|hasattr\((?:os|signal|sys)\b|getattr\((?:os|signal)\b|os\.O_(?!RDONLY|RDWR|WRONLY|CREAT|EXCL|APPEND)"
+        r"|\bos\.supports_|\bos\.(?:get|set)?e?[ug]id\b|\bos\.(?:waitpid|statvfs|fork|fchmod|fchown|listxattr)\b"
+        r"|import (?:platform|fcntl|msvcrt|pwd|grp|ctypes|winreg|resource)\b"
+    )
+    found = {
+        relative(path).removeprefix("src/franklinwh_telemetry/"): asked
+        for path in python_files("src")
+        if (asked := asking.findall(path.read_text(encoding="utf-8")))
+    }
+
+    assert len(found.pop("system.py")) > 20
+    assert found == {"sender/__main__.py": ["hasattr(os"]}
+
+
 @pytest.mark.parametrize("path", python_files("src"), ids=relative)
 def test_all_is_sorted_and_each_name_is_there(path):
     """Where a module lists its public names, they are sorted, unique and defined."""

@@ -21,6 +21,9 @@ DEVELOPMENT = ROOT / ".venv"
 OTHERS = ROOT / "build" / "environments"
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "franklinwh-telemetry" / "uv"
 
+PROGRAMS = "Scripts" if os.name == "nt" else "bin"
+"""The folder of an environment that holds its programs."""
+
 OPENTELEMETRY = ("opentelemetry-api", "opentelemetry-sdk", "opentelemetry-exporter-otlp")
 FREED = ("opentelemetry-", "googleapis-common-protos", "protobuf")
 """What an older OpenTelemetry may need in another version than the lock's; all else stays as locked."""
@@ -39,7 +42,7 @@ def uv(*arguments: str | Path) -> None:
     for of_uv, of_pip in (("UV_DEFAULT_INDEX", "PIP_INDEX_URL"), ("SSL_CERT_FILE", "PIP_CERT")):
         if of_uv not in os.environ and os.environ.get(of_pip):
             settings[of_uv] = os.environ[of_pip]
-    run(DEVELOPMENT / "bin" / "uv", *arguments, **settings)
+    run(DEVELOPMENT / PROGRAMS / "uv", *arguments, **settings)
 
 
 def fingerprint(*parts: str | Path) -> str:
@@ -69,7 +72,7 @@ def development() -> None:
         return
     print("setting up .venv", flush=True)
     venv.create(DEVELOPMENT, clear=True, with_pip=True, symlinks=os.name != "nt")
-    pip = (DEVELOPMENT / "bin" / "python", "-m", "pip", "--disable-pip-version-check", "install", "--quiet")
+    pip = (DEVELOPMENT / PROGRAMS / "python", "-m", "pip", "--disable-pip-version-check", "install", "--quiet")
     run(*pip, "--require-hashes", "--requirement", LOCK)
     run(*pip, "--no-deps", "--no-index", "--no-build-isolation", "--editable", ROOT)
     mark_current(DEVELOPMENT, made_from)
@@ -78,7 +81,7 @@ def development() -> None:
 def wheel() -> Path:
     """Build the wheel from the sources as they are now, with the locked backend, and return its path."""
     shutil.rmtree(ROOT / "dist", ignore_errors=True)
-    run(DEVELOPMENT / "bin" / "python", "-m", "hatchling", "build", "--target", "wheel")
+    run(DEVELOPMENT / PROGRAMS / "python", "-m", "hatchling", "build", "--target", "wheel")
     (built,) = (ROOT / "dist").glob("*.whl")
     return built
 
@@ -90,7 +93,7 @@ def installed(name: str, built: Path, *, python: str = sys.executable, opentelem
     `opentelemetry` is a version specifier such as `==1.43.0`; without it everything is as locked.
     """
     environment = OTHERS / name
-    interpreter = environment / "bin" / "python"
+    interpreter = environment / PROGRAMS / "python"
     version = subprocess.run([python, "-VV"], capture_output=True, text=True, check=True).stdout
     made_from = fingerprint(version, os.path.realpath(python), LOCK, opentelemetry or "")
     if not is_current(environment, made_from):

@@ -16,7 +16,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from environments import DEVELOPMENT, ROOT, installed, pins, run, wheel
+from environments import DEVELOPMENT, PROGRAMS, ROOT, installed, pins, run, wheel
 
 RELEASES = ("1.43.0", "1.44.0", "1.45.0")
 """OpenTelemetry releases whose senders differ; the lock holds the newest, which `dev` and `wheel` run on."""
@@ -24,7 +24,7 @@ RELEASES = ("1.43.0", "1.44.0", "1.45.0")
 SENDER_TESTS = ("test_sender_*.py", "test_contract*.py")
 NEEDS_SOURCES = ("test_packaging.py", "test_structure.py")
 COPIED = ("tests", "docs", "README.md", "pyproject.toml")
-PYTHONS = ("3.10", "3.11", "3.12", "3.13")
+PYTHONS = ("3.10", "3.11", "3.12", "3.13", "3.14")
 
 
 class Runs:
@@ -48,7 +48,7 @@ class Runs:
 
     def on_sources(self) -> None:
         """Run everything in `.venv`, subprocesses measured too, and report what was not reached."""
-        python = DEVELOPMENT / "bin" / "python"
+        python = DEVELOPMENT / PROGRAMS / "python"
         run(python, "-m", "coverage", "erase")
         self.pytest("sources", python, "-m", "coverage", "run", "-m", "pytest", *extra_arguments(), cwd=ROOT)
         run(python, "-m", "coverage", "combine", "--quiet")

@@ -7,10 +7,11 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import time
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Final, final
 
-from franklinwh_telemetry import event, iniedit, inifile
+from franklinwh_telemetry import event, iniedit, inifile, system
 from franklinwh_telemetry.address import BadDestination
 from franklinwh_telemetry.consent import ROUTING_KEYS
 from franklinwh_telemetry.destination import choose
@@ -32,6 +33,9 @@ UPSTREAM_WARNING: Final = (
     "with your Python and operating system versions in it. Start it as `franklinwh-telemetry run franklinwh-cli ...`, "
     "which keeps that event back."
 )
+_LEAVING_S: Final = 5.0
+"""How long a sender that has lost its lock may still stand in its folder, which Windows keeps as long."""
+
 LOCK_WAIT_S: Final = SENDER_LIFETIME_S + 5.0
 """A sender ends by itself within its lifetime, so that a lock is free after this long."""
 
@@ -138,15 +142,25 @@ def erase(telemetry: Telemetry) -> Told:
             return told
         root = telemetry.state_root()
         folder = os.path.join(root, telemetry.application) if isinstance(root, str) else ""
-        if folder:
-            shutil.rmtree(folder, ignore_errors=True)
-        if folder and os.path.lexists(folder):
+        if folder and not _delete(folder, locked):
             return Told([*told.lines, f"{folder} could not be deleted whole; remove it by hand."], done=False)
         lines = [*told.lines, "The journal, the counts and the UUID kept on this machine are deleted."]
         if old:
             lines.append("To have the events that were sent deleted too, give the maintainer this UUID:")
             lines.extend(f"  {text}" for text in old)
         return Told(lines, done=True)
+
+
+def _delete(folder: str, locked: _LockedSpools) -> bool:
+    """Delete *folder* and all in it; the locks go last where a file that is open cannot be removed."""
+    shutil.rmtree(folder, ignore_errors=True)
+    if system.OPEN_FILES_STAY:
+        locked.release()
+        deadline_s = time.monotonic() + _LEAVING_S
+        while os.path.lexists(folder) and time.monotonic() < deadline_s:
+            time.sleep(0.1)
+            shutil.rmtree(folder, ignore_errors=True)
+    return not os.path.lexists(folder)
 
 
 def _withdraw(telemetry: Telemetry, spools: list[Spool], changes: dict[str, str]) -> Told:
@@ -199,6 +213,10 @@ class _LockedSpools:
     def __exit__(self, *_error: object) -> None:
         for spool in self.spools:
             remove_quietly(spool.path("wake"))
+        self.release()
+
+    def release(self) -> None:
+        """Let the locks go; the senders that get them find no yes."""
         for lock in self._locks:
             lock.release()
 

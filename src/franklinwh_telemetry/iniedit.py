@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, final
 
+from franklinwh_telemetry import system
 from franklinwh_telemetry.inifile import (
     BOM,
     IniProblem,
@@ -72,7 +73,7 @@ def edit(path: str, section: str, changes: Mapping[str, str | None]) -> Edited |
 
     outcome: bool | tuple[EditRefusal, str]
     try:
-        status, data = load(real, irregularity, getattr(os, "O_NOFOLLOW", 0))
+        status, data = load(real, irregularity, system.OURS)
     except FileNotFoundError:
         outcome = _make(real, section, changes)
     except NotADirectoryError:

@@ -14,6 +14,7 @@ from enum import Enum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, cast, final
 
+from franklinwh_telemetry import system
 from franklinwh_telemetry.value import Value
 
 if TYPE_CHECKING:
@@ -25,15 +26,6 @@ MAX_INI_BYTES: Final = 1024 * 1024
 _OWN_SECTION: Final = "telemetry"
 BOM: Final = b"\xef\xbb\xbf"
 _MAX_CACHED: Final = 64
-_OPEN_FLAGS: Final = (
-    os.O_RDONLY
-    | getattr(os, "O_NONBLOCK", 0)  # a FIFO put in the file's place must not hang the command
-    | getattr(os, "O_NOCTTY", 0)
-    | getattr(os, "O_CLOEXEC", 0)
-    | getattr(os, "O_BINARY", 0)
-)
-effective_uid: Callable[[], int] | None = getattr(os, "geteuid", None)
-"""None where files have no POSIX owner and mode (Windows): those two are not looked at there."""
 
 
 class ProblemKind(Enum):
@@ -151,7 +143,7 @@ def identity(status: os.stat_result) -> _Identity:
         status.st_ctime_ns,
         status.st_mode,
         status.st_uid,
-        -1 if effective_uid is None else effective_uid(),
+        -1 if system.effective_uid is None else system.effective_uid(),
     )
 
 
@@ -168,11 +160,11 @@ def _problem(status: os.stat_result, path: str, *, explicit: bool) -> IniProblem
         return irregular
     if status.st_size > MAX_INI_BYTES:
         return IniProblem(ProblemKind.TOO_LARGE, path, f"it has {status.st_size} bytes")
-    if effective_uid is None:
+    if system.effective_uid is None:
         return None
     if status.st_mode & stat.S_IWOTH:
         return IniProblem(ProblemKind.WORLD_WRITABLE, path, f"its mode is {stat.S_IMODE(status.st_mode):04o}")
-    uid = effective_uid()
+    uid = system.effective_uid()
     if not explicit and uid != 0 and status.st_uid not in (uid, 0):
         return IniProblem(ProblemKind.FOREIGN_OWNER, path, f"it belongs to uid {status.st_uid}, this process to {uid}")
     return None
@@ -184,7 +176,7 @@ def load(
     flags: int = 0,
 ) -> tuple[os.stat_result, bytes | IniProblem]:
     """Open, judge and read a file whose state is the one returned."""
-    descriptor = os.open(path, _OPEN_FLAGS | flags)
+    descriptor = os.open(path, os.O_RDONLY | system.BYTES | system.NO_WAITING | flags)
     try:
         status = os.fstat(descriptor)
         problem = refuse(status, path)

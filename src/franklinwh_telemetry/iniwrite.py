@@ -6,14 +6,13 @@ from __future__ import annotations
 
 import errno
 import os
-import stat
-import sys
 from enum import Enum
 from typing import Final
 
-from franklinwh_telemetry.inifile import effective_uid, identity, words_of
+from franklinwh_telemetry import system
+from franklinwh_telemetry.inifile import identity, words_of
 
-_NEW_FLAGS: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+_NEW_FLAGS: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | system.OURS
 
 
 class EditRefusal(Enum):
@@ -62,14 +61,14 @@ def replace(path: str, status: os.stat_result, data: bytes) -> tuple[EditRefusal
         return _classify(error)
     try:
         try:
-            if not _take_over(descriptor, path, status):
+            if not system.take_over(descriptor, path, status):
                 return EditRefusal.OWNER, ""
             _fill(descriptor, data)
         finally:
             os.close(descriptor)
         if identity(os.stat(path, follow_symlinks=False)) != identity(status):
             return EditRefusal.CHANGED, ""
-        os.replace(temporary, path)
+        system.patiently(os.replace, temporary, path)
     except FileNotFoundError:
         return EditRefusal.CHANGED, "it was removed"
     except OSError as error:
@@ -78,24 +77,6 @@ def replace(path: str, status: os.stat_result, data: bytes) -> tuple[EditRefusal
         _discard(temporary)
     _sync_folder(folder)
     return None
-
-
-def _take_over(descriptor: int, path: str, status: os.stat_result) -> bool:
-    """Give the new file the old one's owner, group, mode and extended attributes (access control lists are some)."""
-    if effective_uid is None:
-        return True
-    try:
-        made = os.fstat(descriptor)
-        if (made.st_uid, made.st_gid) != (status.st_uid, status.st_gid):
-            os.fchown(descriptor, status.st_uid, status.st_gid)
-        os.fchmod(descriptor, stat.S_IMODE(status.st_mode))
-        if sys.platform == "linux":
-            for name in os.listxattr(path):
-                if not name.startswith("security."):  # labels come from the folder, by the system's own rules
-                    os.setxattr(descriptor, name, os.getxattr(path, name))
-    except OSError as error:
-        return error.errno == errno.ENOTSUP  # no extended attributes there: the rest has been done
-    return True
 
 
 def _fill(descriptor: int, data: bytes) -> None:
@@ -114,7 +95,7 @@ def _discard(path: str) -> None:
 
 def _sync_folder(folder: str) -> None:
     try:
-        descriptor = os.open(folder, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+        descriptor = os.open(folder, os.O_RDONLY)
     except OSError:
         return  # Windows opens no folders
     try:

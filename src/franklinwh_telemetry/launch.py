@@ -8,8 +8,9 @@ import os
 import sys
 from typing import TYPE_CHECKING, Final
 
-from franklinwh_telemetry.process import STARTED_IN
+from franklinwh_telemetry import system
 from franklinwh_telemetry.statefolder import remove_quietly
+from franklinwh_telemetry.system import STARTED_IN
 
 if TYPE_CHECKING:
     import subprocess
@@ -23,12 +24,9 @@ SENDER_MARK: Final = "FRANKLINWH_TELEMETRY_SENDER"
 """Set in a sender's environment, so that nothing that runs there starts another."""
 
 _PASSED_ON: Final = (
-    "HOME",
+    *system.CHILD_VARIABLES,
     "PATH",
-    "SYSTEMROOT",
     "PYTHONHOME",
-    "LD_LIBRARY_PATH",
-    "DYLD_LIBRARY_PATH",
     "DO_NOT_TRACK",
     "FRANKLINWH_TELEMETRY",
     "SSL_CERT_FILE",
@@ -68,7 +66,7 @@ def launch(spool: Spool, now_s: float) -> bool:
             cwd=spool.folder,
             env=environment(os.environ, sys.path),
             start_new_session=True,
-            creationflags=_creation_flags(subprocess),
+            creationflags=system.creation_flags(),
         )
     except BaseException:
         remove_quietly(spool.path("alive"))
@@ -83,7 +81,7 @@ def launch(spool: Spool, now_s: float) -> bool:
 
 def _mark_first(spool: Spool, now_s: float) -> bool:
     """Make the mark of life; False if another host has just made it, and starts the sender."""
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | system.OURS
     try:
         os.close(os.open(spool.path("alive"), flags, 0o600))
     except FileExistsError:
@@ -96,24 +94,17 @@ def _mark_first(spool: Spool, now_s: float) -> bool:
 def mark_alive(spool: Spool) -> None:
     """Say that a sender lives, or is about to; the mark fades by itself."""
     path = spool.path("alive")
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | system.OURS, 0o600)
     try:
-        os.utime(descriptor if os.utime in os.supports_fd else path)
+        system.touch(descriptor, path)
     finally:
         os.close(descriptor)
 
 
 def reap() -> None:
     """Collect senders of this process that have ended, so that a long-lived host keeps no zombie; never waits."""
-    if sys.platform == "win32":
-        _children.clear()
-        return
     for child in tuple(_children):
-        try:
-            ended, _status = os.waitpid(child.pid, os.WNOHANG)
-        except OSError:
-            ended = child.pid
-        if ended and child in _children:
+        if system.has_ended(child.pid) and child in _children:
             _children.remove(child)
 
 
@@ -132,7 +123,7 @@ def environment(environ: Mapping[str, str], path: Iterable[str]) -> dict[str, st
     """A sender's whole environment: how to find Python's modules, a proxy and certificates, and who says no."""
     passed_on = {name: environ[name] for name in _PASSED_ON if name in environ}
     for name in _PASSED_ON_IN_ANY_CASE:
-        for spelling in (name, name.upper()):
+        for spelling in system.spellings(name):
             if spelling in environ:
                 passed_on[spelling] = environ[spelling]
     passed_on["PYTHONPATH"] = os.pathsep.join(module_path(path))
@@ -180,7 +171,3 @@ def is_python(executable: str | None) -> bool:
         return False
     name = os.path.basename(executable).lower()
     return name.startswith(("python", "pypy"))
-
-
-def _creation_flags(subprocess: object) -> int:
-    return getattr(subprocess, "CREATE_NO_WINDOW", 0) | getattr(subprocess, "IDLE_PRIORITY_CLASS", 0)

@@ -5,9 +5,10 @@ A spool's lock: whoever holds it may send or discard, and the kernel frees it wh
 from __future__ import annotations
 
 import os
-import sys
 import time
 from typing import Final, final
+
+from franklinwh_telemetry import system
 
 _POLL_S: Final = 0.05
 
@@ -24,10 +25,9 @@ class Lock:
 
     def acquire(self, wait_s: float = 0.0) -> bool:
         """Take the lock, waiting at most *wait_s* seconds; False if another process holds it. OSError if no file."""
-        flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
-        descriptor = os.open(self._path, flags, 0o600)
+        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | system.OURS, 0o600)
         deadline_s = time.monotonic() + wait_s
-        while not _try_lock(descriptor):
+        while not system.try_lock(descriptor):
             if time.monotonic() >= deadline_s:
                 os.close(descriptor)
                 return False
@@ -38,23 +38,6 @@ class Lock:
     def release(self) -> None:
         """Let the lock go; harmless when it is not held."""
         if self._descriptor is not None:
+            system.unlock(self._descriptor)
             os.close(self._descriptor)
             self._descriptor = None
-
-
-def _try_lock(descriptor: int) -> bool:
-    if sys.platform == "win32":
-        import msvcrt  # noqa: PLC0415
-
-        try:
-            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-        except OSError:
-            return False
-        return True
-    import fcntl  # noqa: PLC0415
-
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True

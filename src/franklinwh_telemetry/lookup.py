@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Final
 
-from franklinwh_telemetry import inifile
+from franklinwh_telemetry import inifile, system
 from franklinwh_telemetry.denial import DenialReason, Denied
 from franklinwh_telemetry.inifile import Ini, IniProblem, ProblemKind, section_name
 
@@ -17,17 +17,17 @@ if TYPE_CHECKING:
 HOME_INI: Final = ".franklinwh.ini"
 """The one in the user's home, which the program itself does not read."""
 
-MACHINE_INI: Final = "/etc/franklinwh.ini"
+MACHINE_INI: Final = os.path.join(system.MACHINE_FOLDER, "franklinwh.ini")
 """For a whole machine; only a no counts there."""
 
 YES: Final = frozenset(("1", "yes", "true", "on"))
 NO: Final = frozenset(("0", "no", "false", "off"))
 """The words for true and false, as configparser and the program read them."""
 
-_HOME_VARIABLE: Final = "USERPROFILE" if os.name == "nt" else "HOME"
 _MAX_APPLICATION: Final = 64
 _ALPHANUMERIC: Final = frozenset("abcdefghijklmnopqrstuvwxyz0123456789")
 _NAME_CHARACTERS: Final = _ALPHANUMERIC | frozenset("._-")
+_DEVICES: Final = frozenset(("con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(10))))
 _PROBLEMS: Final = {
     ProblemKind.UNREADABLE: DenialReason.UNREADABLE,
     ProblemKind.NOT_REGULAR: DenialReason.UNREADABLE,
@@ -39,9 +39,14 @@ _PROBLEMS: Final = {
 
 
 def parse_application(name: str) -> str | None:
-    """The name as it may stand in an ini, a path and a span: `[a-z0-9][a-z0-9._-]{0,63}`; None for any other."""
+    """
+    The name as it may stand in an ini, a path and a span: `[a-z0-9][a-z0-9._-]{0,63}`; None for any other.
+
+    None as well, on every system alike, for what can be no folder's name on Windows: one that ends in a dot, which
+    would be another's name there, or that is a device's (`con`, `aux.app`).
+    """
     usable = 0 < len(name) <= _MAX_APPLICATION and name[0] in _ALPHANUMERIC and _NAME_CHARACTERS.issuperset(name)
-    return name if usable else None
+    return name if usable and name[-1] != "." and name.partition(".")[0] not in _DEVICES else None
 
 
 class Lookup:
@@ -124,20 +129,11 @@ def ini_paths(
 
 
 def _home(environ: Mapping[str, str]) -> str | None:
-    named = environ.get(_HOME_VARIABLE, "")
-    if _is_home(named):
+    named = environ.get(system.HOME_VARIABLE, "")
+    if system.is_home(named):
         return named
-    try:
-        import pwd  # noqa: PLC0415 - only where the variable is of no use; Windows has none
-
-        entry = pwd.getpwuid(os.geteuid()).pw_dir
-    except (ImportError, KeyError):
-        return None
-    return entry if _is_home(entry) else None
-
-
-def _is_home(path: str) -> bool:
-    return os.path.isabs(path) and path.strip("/") != "" and os.path.isdir(path)
+    entry = system.home_in_database()
+    return entry if system.is_home(entry) else None
 
 
 def _refusal(ini: Ini | IniProblem, name: str) -> Denied | None:

@@ -67,7 +67,7 @@ class Telemetry:
         state_directory: str | None = None,
     ) -> None:
         if parse_application(application) is None:
-            message = f"application must match [a-z0-9][a-z0-9._-]{{0,63}}, got {application!r}"
+            message = f"application must match [a-z0-9][a-z0-9._-]{{0,63}} and be no device of Windows: {application!r}"
             raise ValueError(message)
         self.application = application
         self.vocabulary = vocabulary

@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Final, final
 
+from franklinwh_telemetry import system
 from franklinwh_telemetry.statefolder import FOLDER_MODE, discard, remove_quietly, replace
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ KNOWN_OLDEST: Final = 64
 _DAY_MS: Final = 24 * 60 * 60 * 1000
 _OLDEST: Final = "oldest"
 _ROW: Final = 33
-_BINARY: Final = getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
 
 
 @final
@@ -93,7 +93,7 @@ class Room:
     def _count_one(self, now_ms: int) -> int | None:
         """Count one more, and say how many wait at most; None where nobody has counted today."""
         try:
-            descriptor = os.open(self._count_path(now_ms), os.O_WRONLY | os.O_APPEND | _BINARY)
+            descriptor = os.open(self._count_path(now_ms), os.O_WRONLY | os.O_APPEND | system.OURS)
         except OSError:
             return None
         try:
@@ -121,7 +121,7 @@ class Room:
     def _drop_known_oldest(self) -> bool:
         """Drop the oldest record that was seen at the last look and is still there; False if none is."""
         try:
-            descriptor = os.open(os.path.join(self._crowd, _OLDEST), os.O_RDWR | _BINARY)
+            descriptor = os.open(os.path.join(self._crowd, _OLDEST), os.O_RDWR | system.OURS)
         except OSError:
             return False
         try:

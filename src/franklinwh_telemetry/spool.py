@@ -8,7 +8,7 @@ import hashlib
 import os
 from typing import TYPE_CHECKING, Final, final
 
-from franklinwh_telemetry import event
+from franklinwh_telemetry import event, system
 from franklinwh_telemetry.consent import Granted
 from franklinwh_telemetry.manifest import MAX_MANIFEST_BYTES, Manifest
 from franklinwh_telemetry.statefolder import (
@@ -87,7 +87,7 @@ class Spool:
         temporary = self.path(f"tmp/{name}")
         write_new(temporary, event.encode(record))
         try:
-            os.rename(temporary, self.path(f"new/{name}"))
+            system.patiently(os.rename, temporary, self.path(f"new/{name}"))
         except OSError:
             remove_quietly(temporary)
             raise
@@ -150,7 +150,7 @@ class Spool:
         for name in os.listdir(self.path(source)):
             old, new = self.path(f"{source}/{name}"), self.path(f"{target}/{name}")
             try:
-                os.replace(old, new)
+                system.patiently(os.replace, old, new)
             except FileNotFoundError:
                 continue  # dropped to make room, or because consent has gone
             except OSError:

@@ -6,10 +6,11 @@ from __future__ import annotations
 
 import os
 import stat
-import sys
 import time
 from enum import Enum
 from typing import TYPE_CHECKING, Final
+
+from franklinwh_telemetry import system
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,7 +23,9 @@ FILE_MODE: Final = 0o600
 class FolderRefusal(Enum):
     """Why a folder is not used; the value says how to mend it."""
 
-    NO_HOME = "HOME is not an absolute, existing folder: set HOME or STATE_DIRECTORY"
+    NO_HOME = (
+        f"{system.STATE_VARIABLE} is not an absolute, existing folder: set {system.STATE_VARIABLE} or STATE_DIRECTORY"
+    )
     FOREIGN_OWNER = "it would lie below a folder of another user: set HOME or STATE_DIRECTORY to a folder of your own"
     LINK = "it is a link: remove it"
     NOT_A_FOLDER = "it is not a folder: remove it"
@@ -31,42 +34,18 @@ class FolderRefusal(Enum):
     NO_SPACE = "its disk is full: free some space"
 
 
-def state_root(environ: Mapping[str, str], platform: str = sys.platform) -> str | FolderRefusal:
+def state_root(environ: Mapping[str, str]) -> str | FolderRefusal:
     """
     The folder below which all state lies; nothing is made here.
 
-    `$STATE_DIRECTORY` (systemd's, the first of several) wins; else the platform's per-user state folder:
-    `$XDG_STATE_HOME` or `~/.local/state` on Linux, `~/Library/Application Support` on macOS,
-    `%LOCALAPPDATA%` on Windows.
+    `$STATE_DIRECTORY` (systemd's, the first of several) wins; else the platform's per-user state folder, see
+    `system.state_base`.
     """
     given = environ.get("STATE_DIRECTORY", "").split(os.pathsep)[0]
     if os.path.isabs(given):
         return os.path.join(given, FOLDER_NAME)
-    if platform == "win32":
-        local = environ.get("LOCALAPPDATA", "")
-        return os.path.join(local, FOLDER_NAME) if os.path.isdir(local) else FolderRefusal.NO_HOME
-    home = _home_folder(environ)
-    if home is None:
-        return FolderRefusal.NO_HOME
-    if platform == "darwin":
-        return os.path.join(home, "Library", "Application Support", FOLDER_NAME)
-    xdg = environ.get("XDG_STATE_HOME", "")
-    return os.path.join(xdg if os.path.isabs(xdg) else os.path.join(home, ".local", "state"), FOLDER_NAME)
-
-
-def _home_folder(environ: Mapping[str, str]) -> str | None:
-    """The home in `HOME`, else the user database's; None unless it is absolute, exists and is not `/`."""
-    home = environ.get("HOME")
-    if home is None and sys.platform != "win32":
-        import pwd  # noqa: PLC0415 - rarely needed, and not on every platform
-
-        try:
-            home = pwd.getpwuid(os.getuid()).pw_dir
-        except KeyError:
-            return None
-    if not home or not os.path.isabs(home) or os.path.normpath(home) in ("/", "//") or not os.path.isdir(home):
-        return None
-    return home
+    base = system.state_base(environ)
+    return FolderRefusal.NO_HOME if base is None else os.path.join(base, FOLDER_NAME)
 
 
 def check_folder(path: str) -> FolderRefusal | bool:
@@ -85,11 +64,9 @@ def _judge(found: os.stat_result) -> FolderRefusal | None:
         return FolderRefusal.LINK
     if not stat.S_ISDIR(found.st_mode):
         return FolderRefusal.NOT_A_FOLDER
-    if sys.platform == "win32":
-        return None
-    if found.st_uid != os.geteuid():
+    if not system.is_own(found):
         return FolderRefusal.FOREIGN_OWNER
-    if found.st_mode & 0o077:
+    if system.is_open_to_others(found):
         return FolderRefusal.OPEN_TO_OTHERS
     return None
 
@@ -106,8 +83,11 @@ def make_folder(path: str) -> FolderRefusal | None:
         return None
     if isinstance(checked, FolderRefusal):
         return checked
-    above, missing = _ground_of(path)
-    if sys.platform != "win32" and os.stat(above).st_uid != os.geteuid():
+    ground = _ground_of(path)
+    if ground is None:
+        return FolderRefusal.NOT_WRITABLE
+    above, missing = ground
+    if not system.is_own(os.stat(above)):
         return FolderRefusal.FOREIGN_OWNER
     for folder in reversed(missing):
         try:
@@ -119,11 +99,13 @@ def make_folder(path: str) -> FolderRefusal | None:
     return _refusal_or_none(check_folder(path))
 
 
-def _ground_of(path: str) -> tuple[str, list[str]]:
-    """The lowest folder above *path* that is there, and what is missing below it, *path* first."""
+def _ground_of(path: str) -> tuple[str, list[str]] | None:
+    """The lowest folder above *path* that is there, and what is missing below it, *path* first; None on no drive."""
     missing = [path]
     above = os.path.dirname(path)
     while not os.path.isdir(above):
+        if above == os.path.dirname(above):
+            return None
         missing.append(above)
         above = os.path.dirname(above)
     return above, missing
@@ -134,14 +116,14 @@ def foresee(path: str) -> FolderRefusal | None:
     checked = check_folder(path)
     if isinstance(checked, FolderRefusal):
         return checked
-    ground = path if checked else _ground_of(path)[0]
-    if sys.platform != "win32":
-        if os.stat(ground).st_uid != os.geteuid():
-            return FolderRefusal.FOREIGN_OWNER
-        room = os.statvfs(ground)
-        if room.f_bavail == 0 or (room.f_files > 0 and room.f_favail == 0):
-            return FolderRefusal.NO_SPACE
-    return None if os.access(ground, os.W_OK | os.X_OK) else FolderRefusal.NOT_WRITABLE
+    ground = (path, []) if checked else _ground_of(path)
+    if ground is None:
+        return FolderRefusal.NOT_WRITABLE
+    if not system.is_own(os.stat(ground[0])):
+        return FolderRefusal.FOREIGN_OWNER
+    if not system.has_room(ground[0]):
+        return FolderRefusal.NO_SPACE
+    return None if os.access(ground[0], os.W_OK | os.X_OK) else FolderRefusal.NOT_WRITABLE
 
 
 def _refusal_or_none(checked: FolderRefusal | bool) -> FolderRefusal | None:  # noqa: FBT001 - an answer
@@ -201,7 +183,7 @@ def write_once(path: str, data: bytes) -> bool:
         # A file system without hard links: the last of two writers wins, which is only seen if both are first.
         if os.path.lexists(path):
             return False
-        os.replace(temporary, path)
+        system.patiently(os.replace, temporary, path)
         return True
     finally:
         remove_quietly(temporary)
@@ -213,18 +195,14 @@ def replace(path: str, data: bytes) -> None:
     temporary = f"{path}.{os.getpid()}.{os.urandom(4).hex()}"
     try:
         write_new(temporary, data)
-        os.replace(temporary, path)
+        system.patiently(os.replace, temporary, path)
     except OSError:
         remove_quietly(temporary)
         raise
 
 
-_NEW_FILE_FLAGS: Final = (
-    os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
-)
-_READ_FLAGS: Final = (
-    os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0)
-)
+_NEW_FILE_FLAGS: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | system.OURS
+_READ_FLAGS: Final = os.O_RDONLY | system.OURS | system.NO_WAITING
 
 
 def write_new(path: str, data: bytes) -> None:
@@ -262,7 +240,7 @@ def read_small(path: str, max_bytes: int) -> bytes | None:
 def remove_quietly(path: str) -> bool:
     """Remove a file that may be gone already, and say whether it was this call that removed it."""
     try:
-        os.unlink(path)
+        system.patiently(os.unlink, path)
     except OSError:
         return False
     return True

@@ -7,12 +7,13 @@ from __future__ import annotations
 import os
 from typing import Final
 
+from franklinwh_telemetry import system
 from franklinwh_telemetry.statefolder import FILE_MODE, FOLDER_MODE
 
 MAX_COUNT: Final = 1_000_000
 """A count stops here, so that no file grows without bound."""
 
-_FLAGS: Final = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
+_FLAGS: Final = os.O_WRONLY | os.O_CREAT | os.O_APPEND | system.OURS
 
 
 class Tally:

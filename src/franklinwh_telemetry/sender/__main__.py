@@ -33,12 +33,13 @@ def main(arguments: list[str]) -> int:
         import site  # noqa: PLC0415 - put off until now; what `.pth` files add may hold what follows
 
         site.main()
-    from franklinwh_telemetry.sender.send import Ending, drain  # noqa: PLC0415 - after the wait, as all that follows
+    from franklinwh_telemetry import system  # noqa: PLC0415 - after the wait, as all that follows
+    from franklinwh_telemetry.sender.send import Ending, drain  # noqa: PLC0415
     from franklinwh_telemetry.sender.surroundings import forget_otel_environment  # noqa: PLC0415
     from franklinwh_telemetry.spool import SENDER_LIFETIME_S  # noqa: PLC0415
     from franklinwh_telemetry.statefolder import check_folder  # noqa: PLC0415
 
-    start_watchdog(SENDER_LIFETIME_S - (time.monotonic() - began_s))
+    system.start_watchdog(SENDER_LIFETIME_S - (time.monotonic() - began_s), _UNUSABLE)
     forget_otel_environment()
     if check_folder(arguments[0]) is not True:
         return Ending.UNUSABLE
@@ -58,22 +59,6 @@ def wait_for_more(folder: str, grace_s: float) -> None:
         os.unlink(wake)
     except OSError:
         return
-
-
-def start_watchdog(lifetime_s: float) -> None:
-    """End this process after *lifetime_s*, whatever it is doing then: by the kernel where it can, else by a thread."""
-    import signal  # noqa: PLC0415 - after the wait
-
-    if hasattr(signal, "setitimer"):
-        signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGALRM})
-        signal.setitimer(signal.ITIMER_REAL, lifetime_s)
-        return
-    import threading  # noqa: PLC0415
-
-    timer = threading.Timer(lifetime_s, os._exit, (_UNUSABLE,))
-    timer.daemon = True
-    timer.start()
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import os
 import stat
 from typing import TYPE_CHECKING, Final
 
+from franklinwh_telemetry import system
 from franklinwh_telemetry.sender import spans
 from franklinwh_telemetry.sender.acknowledge import (
     UNWRITABLE,
@@ -32,9 +33,7 @@ KEPT_FILES: Final = 3
 """Older files: `telemetry.jsonl.1` is the youngest of them."""
 
 _BLOCK: Final = 64 * 1024
-_FLAGS: Final = (
-    os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
-) | getattr(os, "O_BINARY", 0)
+_FLAGS: Final = os.O_RDWR | os.O_CREAT | os.O_APPEND | system.OURS
 
 
 def otlp_line(records: Sequence[Record], application: str) -> bytes:
@@ -99,7 +98,7 @@ class FileSpanExporter(AcknowledgingSpanExporter):
         for number in reversed(range(KEPT_FILES)):
             younger = self._path if number == 0 else f"{self._path}.{number}"
             if os.path.lexists(younger):
-                os.replace(younger, f"{self._path}.{number + 1}")
+                system.patiently(os.replace, younger, f"{self._path}.{number + 1}")
 
 
 def _whole_lines(descriptor: int, size: int) -> int:

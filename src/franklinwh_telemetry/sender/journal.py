@@ -12,6 +12,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from franklinwh_telemetry import system
 from franklinwh_telemetry.statefolder import (
     FolderRefusal,
     check_folder,
@@ -77,9 +78,8 @@ class Journal:
     def answered(self, name: object, status: int | None, error: str | None) -> None:
         """Add how the request ended; one that cannot be added is left out."""
         line = json.dumps({"error": error, "status": status}, sort_keys=True)
-        flags = os.O_WRONLY | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
         try:
-            descriptor = os.open(self._path(str(name)), flags)
+            descriptor = os.open(self._path(str(name)), os.O_WRONLY | os.O_APPEND | system.OURS)
         except OSError:
             return
         try:
@@ -124,7 +124,7 @@ class Journal:
     def _make_room(self, sizes: dict[str, int], size: int) -> None:
         while len(sizes) >= MAX_REQUESTS or sum(sizes.values()) + size > MAX_BYTES:
             oldest = min(sizes)
-            os.unlink(self._path(oldest))
+            system.patiently(os.unlink, self._path(oldest))
             del sizes[oldest]
 
     def _next_number(self, sizes: dict[str, int]) -> int:

@@ -1,0 +1,238 @@
+"""
+The one place that knows which system runs us: whatever Linux, macOS and Windows do each in their own way.
+
+The one other is the sender's first line, which lowers its priority before anything of ours is imported.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import sys
+import time
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import TypeGuard
+
+STARTED_IN = ""
+"""The working directory at our first import, before the program can change it; empty where it was gone already."""
+
+try:
+    STARTED_IN = os.getcwd()
+except OSError:
+    STARTED_IN = ""
+
+# No flag keeps descriptors from children: `os.open` itself does, on every system.
+BYTES: Final[int] = getattr(os, "O_BINARY", 0)
+"""A flag for every file that is opened: Windows would change ends of lines, and stop reading at a Ctrl-Z."""
+
+OURS: Final[int] = BYTES | getattr(os, "O_NOFOLLOW", 0)
+"""The same for a file of our own: no link in its place is followed, where the system can be told."""
+
+NO_WAITING: Final[int] = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
+"""Flags for reading what may be no file: a FIFO or a terminal in its place must not hang the command."""
+
+effective_uid: Callable[[], int] | None = getattr(os, "geteuid", None)
+"""None where files have no POSIX owner and mode (Windows): those two are not looked at there."""
+
+HOME_VARIABLE: Final = "USERPROFILE" if sys.platform == "win32" else "HOME"
+STATE_VARIABLE: Final = "LOCALAPPDATA" if sys.platform == "win32" else "HOME"
+"""The variables that lead to the user's ini and to the state folder."""
+
+MACHINE_FOLDER: Final = os.environ.get("PROGRAMDATA", "C:\\ProgramData") if sys.platform == "win32" else "/etc"
+"""Where an administrator keeps what holds for a whole machine."""
+
+CHILD_VARIABLES: Final = (
+    ("SYSTEMROOT", "USERPROFILE", "PROGRAMDATA")
+    if sys.platform == "win32"
+    else ("HOME", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
+)
+"""What a Python needs from its parent's environment to start, to open a socket, and to find the same ini files."""
+
+OPEN_FILES_STAY: Final = sys.platform == "win32"
+"""Whether a file that is open, and a folder that a process works in, cannot be removed."""
+
+_SHARING_PAUSES_S: Final = (0.001, 0.004, 0.02)
+
+
+def spellings(variable: str) -> tuple[str, ...]:
+    """How a variable that is known in both cases may be written; two that differ in case are one on Windows."""
+    return (variable.upper(),) if sys.platform == "win32" else (variable, variable.upper())
+
+
+def is_own(status: os.stat_result) -> bool:
+    """Whether a file or folder belongs to the user we act for, as far as its owner can be told."""
+    return effective_uid is None or status.st_uid == effective_uid()
+
+
+def is_open_to_others(status: os.stat_result) -> bool:
+    """Whether a folder's mode lets others in, as far as its mode can be told."""
+    return effective_uid is not None and bool(status.st_mode & 0o077)
+
+
+def is_home(path: str | None) -> TypeGuard[str]:
+    """Whether *path* can be somebody's home: absolute, there, and not the root of the file system."""
+    if not path or not os.path.isabs(path):
+        return False
+    normal = os.path.normpath(path)
+    return os.path.dirname(normal) != normal and os.path.isdir(path)
+
+
+def home_in_database() -> str | None:
+    """The home that the user database has for us, usable or not; None where there is no such thing."""
+    if sys.platform == "win32":
+        return None
+    import pwd  # noqa: PLC0415 - only where the variable is of no use
+
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_dir
+    except KeyError:
+        return None
+
+
+def state_base(environ: Mapping[str, str], platform: str = sys.platform) -> str | None:
+    """
+    The folder below which a user's programs keep their state, made or not; None where there is no usable home.
+
+    `$XDG_STATE_HOME` or `~/.local/state` on Linux, `~/Library/Application Support` on macOS, `%LOCALAPPDATA%` on
+    Windows.
+    """
+    if platform == "win32":
+        local = environ.get("LOCALAPPDATA", "")
+        return local if os.path.isabs(local) and os.path.isdir(local) else None
+    home = environ.get("HOME")
+    if home is None:
+        home = home_in_database()
+    if not is_home(home):
+        return None
+    if platform == "darwin":
+        return os.path.join(home, "Library", "Application Support")
+    xdg = environ.get("XDG_STATE_HOME", "")
+    return xdg if os.path.isabs(xdg) else os.path.join(home, ".local", "state")
+
+
+def has_room(folder: str) -> bool:
+    """Whether the disk below *folder* takes another file; True where that cannot be told."""
+    if sys.platform == "win32":
+        return True
+    room = os.statvfs(folder)
+    return room.f_bavail > 0 and (room.f_files == 0 or room.f_favail > 0)
+
+
+def patiently(change: Callable[..., None], *paths: str) -> None:
+    """
+    Rename or remove a file (`os.replace`, `os.unlink`), whoever looks at it at this moment.
+
+    Windows refuses that while another process has it open, be it a host, a sender or a scanner of viruses, so that it
+    is tried again there, for 25 ms at most.
+    """
+    if sys.platform == "win32":
+        for pause_s in _SHARING_PAUSES_S:
+            try:
+                change(*paths)
+            except PermissionError:
+                time.sleep(pause_s)
+            else:
+                return
+    change(*paths)
+
+
+def touch(descriptor: int, path: str) -> None:
+    """Set the times of an open file to now: by the descriptor where the system can, else by the path."""
+    os.utime(descriptor if os.utime in os.supports_fd else path)
+
+
+def take_over(descriptor: int, path: str, status: os.stat_result) -> bool:
+    """
+    Give a new file an old one's owner, group, mode and extended attributes (access control lists are some, on Linux).
+
+    False where that is refused. Python reads no attributes on macOS, and Windows lends each file its folder's list.
+    """
+    if sys.platform == "win32" or effective_uid is None:
+        return True
+    try:
+        made = os.fstat(descriptor)
+        if (made.st_uid, made.st_gid) != (status.st_uid, status.st_gid):
+            os.fchown(descriptor, status.st_uid, status.st_gid)
+        os.fchmod(descriptor, stat.S_IMODE(status.st_mode))
+        if sys.platform == "linux":
+            for name in os.listxattr(path):
+                if not name.startswith("security."):  # labels come from the folder, by the system's own rules
+                    os.setxattr(descriptor, name, os.getxattr(path, name))
+    except OSError as error:
+        return error.errno == errno.ENOTSUP  # no extended attributes there: the rest has been done
+    return True
+
+
+def try_lock(descriptor: int) -> bool:
+    """Lock an open file against every other descriptor of it; False if one of those has the lock."""
+    if sys.platform == "win32":
+        import msvcrt  # noqa: PLC0415
+
+        try:
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        except OSError:
+            return False
+        return True
+    import fcntl  # noqa: PLC0415
+
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def unlock(descriptor: int) -> None:
+    """Give up the lock of a file that is about to be closed; Windows may else take its time."""
+    if sys.platform == "win32":
+        import msvcrt  # noqa: PLC0415
+
+        try:
+            msvcrt.locking(descriptor, msvcrt.LK_UNLCK, 1)
+        except OSError:
+            return
+
+
+def has_ended(pid: int) -> bool:
+    """Whether a child of ours has ended, and need not be waited for any more; it leaves no zombie then."""
+    if sys.platform == "win32":
+        return True  # nothing to collect there: a process ends with its last handle
+    try:
+        ended, _status = os.waitpid(pid, os.WNOHANG)
+    except OSError:
+        return True
+    return ended != 0
+
+
+def creation_flags() -> int:
+    """For `Popen`: no window, whose Ctrl-C and closing would reach the child, and the lowest priority; on Windows."""
+    if sys.platform == "win32":
+        import subprocess  # noqa: PLC0415 - loaded by whoever is about to start a process
+
+        return subprocess.CREATE_NO_WINDOW | subprocess.IDLE_PRIORITY_CLASS
+    return 0
+
+
+def start_watchdog(lifetime_s: float, status: int) -> None:
+    """
+    End this process after *lifetime_s*, whatever it is doing then.
+
+    The kernel does it by SIGALRM; on Windows a thread does, with the exit status *status*, unless native code holds
+    all threads back.
+    """
+    if sys.platform == "win32":
+        import threading  # noqa: PLC0415
+
+        timer = threading.Timer(lifetime_s, os._exit, (status,))
+        timer.daemon = True
+        timer.start()
+        return
+    import signal  # noqa: PLC0415
+
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGALRM})
+    signal.setitimer(signal.ITIMER_REAL, lifetime_s)
