@@ -163,7 +163,9 @@ class Captured:
 
     def write_ini(self, text: str) -> None:
         """Put *text*, in UTF-8, in place of the user's ini: the answers of all applications."""
-        with open(self.ini, "w", encoding="utf-8", newline="", opener=lambda *how: os.open(*how, 0o600)) as file:
+        with open(
+            self.ini, "w", encoding="utf-8", newline="", opener=lambda path, how: os.open(path, how, 0o600)
+        ) as file:
             file.write(text)
 
     def env(self, application: str) -> dict[str, str]:
@@ -254,10 +256,16 @@ class Captured:
     def _in_place(self) -> Iterator[None]:
         uuids = itertools.count(1)
         ids = {size: itertools.count(1) for size in (8, 16)}
+        pid = os.getpid()
+
+        def random_bytes(size: int) -> bytes:
+            # A process forked meanwhile would count the same ids once more.
+            return next(ids[size]).to_bytes(size, "big") if os.getpid() == pid else os.urandom(size)
+
         replaced: list[tuple[object, str, object]] = [
             (process, "now_ns", self._read_clock),
             (process, "monotonic_ns", lambda: self._read_clock(self._step_ms)),
-            (process, "random_bytes", lambda size: next(ids[size]).to_bytes(size, "big")),
+            (process, "random_bytes", random_bytes),
             (process, "at_exit", self._at_exit.append),
             (process, "only_ini", self._ini_of),
             (process, "state_directory", self._state),
