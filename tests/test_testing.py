@@ -505,16 +505,21 @@ def test_what_a_child_has_swallowed_is_raised_at_the_end():
     assert [captured.commands for captured in seen] == [["sync"], ["sync"]]
 
 
-def test_what_would_be_sent_is_shown_by_the_command_line(telemetry):
-    """`franklinwh-telemetry show --pending` in a child shows the very request of what was captured."""
-    command = [sys.executable, "-m", "franklinwh_telemetry", "show", "--pending"]
-    with capture_events() as captured:
-        sync(telemetry)
-        shown = support.run(command, env=captured.env("myapp"))
+def test_what_would_be_sent_is_shown_by_the_command_line():
+    """`show --pending --raw` in a child gives the exact request for what was captured, the same every time."""
+    command = [sys.executable, "-m", "franklinwh_telemetry", "show", "--pending", "--raw"]
+    remote = Telemetry("myapp", WORDS, destination="https://collector.example")
+    requests = []
+    for _ in range(2):
+        with capture_events() as captured:
+            sync(remote)
+            shown = support.run(command, text=False, env=captured.env("myapp"))
+            requests.append(shown.stdout)
 
-    assert shown.returncode == 0, shown.stderr
-    assert '"sync"' in shown.stdout
-    assert str(EXECUTION_UUID) in shown.stdout
+    assert (shown.returncode, shown.stderr) == (0, b"")
+    assert requests[0] == requests[1]
+    assert requests[0].startswith(b"POST /v1/traces HTTP/1.1\r\nHost: collector.example\r\n")
+    assert str(EXECUTION_UUID).encode() in requests[0]
 
 
 def test_a_forked_child_shares_the_capture_and_leaves_it_alone(telemetry):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections import deque
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from franklinwh_telemetry import event, process
 from franklinwh_telemetry.consent import host_consent, read_consent
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from franklinwh_telemetry.vocabulary import Command, Vocabulary
 
     HostConsent = Callable[[], "bool | UUID"]
+
+Result = TypeVar("Result")
 
 MAX_QUEUED: Final = 1_000
 """What an event loop may record between two `flush()` calls; beyond it the oldest are dropped, counted."""
@@ -88,7 +90,7 @@ class Telemetry:
         """
         return CommandScope(self, name, until_interrupted=until_interrupted)
 
-    def run(self, main: Callable[[], object], argv: Sequence[str] | None = None) -> object:
+    def run(self, main: Callable[[], Result], argv: Sequence[str] | None = None) -> Result:
         """
         Run a whole program: *main* is called, its command is read from *argv* (default: `sys.argv[1:]`).
 
