@@ -5,7 +5,9 @@ import contextlib
 import os
 import site
 import stat
+import subprocess
 import sys
+import tempfile
 import threading
 from pathlib import Path
 from uuid import UUID
@@ -27,6 +29,7 @@ from franklinwh_telemetry import (
 from franklinwh_telemetry.consenting import plan_on, turn_off
 from franklinwh_telemetry.event import CommandEvent, Record
 from franklinwh_telemetry.launch import SENDER_MARK
+from franklinwh_telemetry.spool import existing_spools
 from franklinwh_telemetry.testing import (
     EXECUTION_UUID,
     STARTED_AT_MS,
@@ -175,6 +178,8 @@ def test_an_ini_written_later_counts_and_a_broken_one_is_not_mended(telemetry):
         captured.write_ini("no section\n")
         with pytest.raises(TelemetryError, match=r"franklinwh\.ini"):
             captured.grant("myapp")
+        with pytest.raises(ValueError, match="My App"):
+            captured.grant("My App")
         assert stat.S_IMODE(os.stat(captured.ini).st_mode) == 0o600
 
 
@@ -473,6 +478,57 @@ def test_a_child_process_records_here(consent, commands, monkeypatch):
     assert Path(support.state_root()).exists() is False
 
 
+SESSION = """
+import sys, time
+from franklinwh_telemetry import Telemetry, Vocabulary
+from franklinwh_telemetry.testing import capture_events
+with capture_events() as captured:
+    print("open", flush=True)
+    sys.stdin.readline()
+    for _ in range(int(sys.argv[1])):
+        with Telemetry("myapp", Vocabulary(["sync"])).command("sync"): pass
+    print(len(captured.events), captured.records[-1].span_id, captured.events[0].execution_uuid)
+"""
+
+
+def test_two_test_sessions_at_once_do_not_see_each_other():
+    """Captures of two processes that are open at the same time, as those of `pytest -n`, share nothing."""
+    script = Path("session.py")
+    script.write_text(SESSION)
+    sessions = [
+        subprocess.Popen(
+            [sys.executable, str(script), str(number)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        for number in (3, 5)
+    ]
+    assert [session.stdout.readline() for session in sessions if session.stdout] == ["open\n", "open\n"]
+    said = [session.communicate("go\n")[0] for session in sessions]
+
+    assert said == [f"3 3 {EXECUTION_UUID}\n", f"5 5 {EXECUTION_UUID}\n"]
+
+
+@pytest.mark.parametrize("name", ["Not a name", "../surprise", ""])
+def test_consent_for_an_impossible_name_is_refused(name, monkeypatch, tmp_path):
+    """A name that no application can have is the test's error; no folder is left behind."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with pytest.raises(ValueError, match="not an application's name"), capture_events(consent=name):
+        pass
+    assert tree(tmp_path) == []
+
+
+def test_a_record_that_is_none_is_raised(telemetry):
+    """What lies in the spool and cannot be read back is a defect, and not passed over."""
+    with capture_events() as captured:
+        sync(telemetry)
+        (spool,) = existing_spools(str(Path(telemetry.status().state_folder).parent), "myapp")
+        Path(spool.path("new"), "000000000000001-0000000000000001").write_text("surprise")
+        with pytest.raises(TelemetryError, match="not JSON"):
+            captured.events  # noqa: B018 - reading it is what raises
+        Path(spool.path("new"), "000000000000001-0000000000000001").unlink()
+
+    assert captured.commands == ["sync"]
+
+
 def test_a_childs_environment_keeps_the_rest(monkeypatch):
     """All else of the environment stays, and so does what is installed for this user alone."""
     monkeypatch.setenv("PYTHONUSERBASE", "/surprise")
@@ -509,17 +565,17 @@ def test_what_would_be_sent_is_shown_by_the_command_line():
     """`show --pending --raw` in a child gives the exact request for what was captured, the same every time."""
     command = [sys.executable, "-m", "franklinwh_telemetry", "show", "--pending", "--raw"]
     remote = Telemetry("myapp", WORDS, destination="https://collector.example")
-    requests = []
-    for _ in range(2):
+
+    def show():
         with capture_events() as captured:
             sync(remote)
-            shown = support.run(command, text=False, env=captured.env("myapp"))
-            requests.append(shown.stdout)
+            return support.run(command, text=False, env=captured.env("myapp"))
 
+    shown, again = show(), show()
     assert (shown.returncode, shown.stderr) == (0, b"")
-    assert requests[0] == requests[1]
-    assert requests[0].startswith(b"POST /v1/traces HTTP/1.1\r\nHost: collector.example\r\n")
-    assert str(EXECUTION_UUID).encode() in requests[0]
+    assert shown.stdout == again.stdout
+    assert shown.stdout.startswith(b"POST /v1/traces HTTP/1.1\r\nHost: collector.example\r\n")
+    assert str(EXECUTION_UUID).encode() in shown.stdout
 
 
 def test_a_forked_child_shares_the_capture_and_leaves_it_alone(telemetry):

@@ -20,7 +20,7 @@ from franklinwh_telemetry import dispatch, event, guard, iniedit, process
 from franklinwh_telemetry.guard import TelemetryError
 from franklinwh_telemetry.inifile import section_name
 from franklinwh_telemetry.launch import SENDER_MARK
-from franklinwh_telemetry.lookup import HOME_INI
+from franklinwh_telemetry.lookup import HOME_INI, parse_application
 from franklinwh_telemetry.recorder import Telemetry
 from franklinwh_telemetry.spool import existing_applications, existing_spools
 from franklinwh_telemetry.statefolder import FOLDER_NAME, read_small
@@ -41,7 +41,6 @@ STARTED_AT_MS: Final = 1_767_225_600_000
 """When the clock stands still unless another time is given: the beginning of 2026, UTC."""
 
 _UNSET: Final = ("DO_NOT_TRACK", "FRANKLINWH_TELEMETRY")
-_MAX_LAST_ERROR_BYTES: Final = 4096
 
 
 @contextlib.contextmanager
@@ -66,7 +65,8 @@ def capture_events(
     """
     Capture what every `Telemetry` of this process records while this context is open; nothing is ever sent.
 
-    *consent* is the user's answer: True for every application, the name of one for that one alone, False for none.
+    *consent* is the user's answer: True for every application, the name of one for that one alone (ValueError if
+    none can have it), False for none.
     *ini* is the text of the user's `franklinwh.ini` in its place, empty for a user who was never asked. A program
     that asks its user by itself (`Telemetry(consent=...)`, `dispatch_cli_event`) still has to say yes.
 
@@ -109,6 +109,8 @@ class Captured:
         self.home = os.path.join(folder, "home")
         self.ini = os.path.join(self.home, HOME_INI)
         self._state = os.path.join(folder, "state")
+        self._environ = {"STATE_DIRECTORY": self._state, SENDER_MARK: "1"}
+        self._root = os.path.join(self._state, FOLDER_NAME)
         self._now_ns = now_ms * 1_000_000
         self._step_ms = step_ms
         self._clock = threading.Lock()
@@ -178,11 +180,10 @@ class Captured:
         import site  # noqa: PLC0415 - it has been loaded, unless Python was started without it
 
         self._ini_of(application)
-        environ = {name: text for name, text in os.environ.items() if name not in _UNSET}
+        environ = dict(os.environ)
         # What is installed for the user alone must still be found, though the child has another home.
         environ.setdefault("PYTHONUSERBASE", site.getuserbase())
-        environ.update({"HOME": self.home, "USERPROFILE": self.home, "STATE_DIRECTORY": self._state, SENDER_MARK: "1"})
-        return environ
+        return {**environ, **self._environ, "HOME": self.home, "USERPROFILE": self.home}
 
     @contextlib.contextmanager
     def process(self) -> Iterator[None]:
@@ -218,25 +219,27 @@ class Captured:
             dispatch._Pending.current = None  # noqa: SLF001 - the next program in this process is another one
 
     def _raise_what_children_swallowed(self) -> None:
-        root = os.path.join(self._state, FOLDER_NAME)
-        for application in existing_applications(root):
-            folder = os.path.join(root, application)
+        for application in existing_applications(self._root):
+            folder = os.path.join(self._root, application)
             if Tally(folder).read().get("errors"):
-                last = read_small(os.path.join(folder, "last-error"), _MAX_LAST_ERROR_BYTES) or b""
+                last = read_small(os.path.join(folder, "last-error"), 4096) or b""
                 raise TelemetryError(f"in a child process of {application}: {last.decode('utf-8', 'replace')}")
 
     def _read(self) -> list[Record]:
-        root = os.path.join(self._state, FOLDER_NAME)
         found: list[tuple[str, Record]] = []
-        for application in existing_applications(root):
-            for spool in existing_spools(root, application):
+        for application in existing_applications(self._root):
+            for spool in existing_spools(self._root, application):
                 manifest = spool.manifest()
-                vocabulary = Vocabulary(manifest.commands if manifest is not None else ())
+                if manifest is None:
+                    continue  # it is being emptied
+                vocabulary = Vocabulary(manifest.commands)
                 for name in spool.names():
-                    record = event.decode(spool.read(name) or b"", vocabulary)
+                    data = spool.read(name)
+                    record = None if data is None else event.decode(data, vocabulary)
                     if isinstance(record, event.RecordRefusal):
                         raise TelemetryError(f"{application}: {record.value}")
-                    found.append((name, record))
+                    if record is not None:
+                        found.append((name, record))
         return [record for _, record in sorted(found, key=lambda named: named[0])]
 
     def _ini_of(self, application: str) -> str:
@@ -246,6 +249,8 @@ class Captured:
         return self.ini
 
     def _write_answer(self, application: str, said: str) -> None:
+        if parse_application(application) is None:
+            raise ValueError(f"not an application's name: {application!r}")
         with self._asking:
             edited = iniedit.edit(self.ini, section_name(application), {"enabled": said})
             if isinstance(edited, iniedit.EditRefused):
@@ -271,29 +276,23 @@ class Captured:
             (process, "state_directory", self._state),
             (event, "draw_execution_uuid", lambda _random_bytes: UUID(int=next(uuids), version=4)),
             (dispatch._Pending, "current", None),  # noqa: SLF001 - a new process has none
+            (guard, "reraising", True),
             (guard, "notes", []),
             (guard, "_state_folders", []),
         ]
         before = [(owner, name, getattr(owner, name)) for owner, name, _ in replaced]
-        environ = {name: os.environ.get(name) for name in (*_UNSET, "STATE_DIRECTORY", SENDER_MARK)}
-        with errors_raised():
-            try:
-                _put(replaced)
-                _put_environ({**dict.fromkeys(_UNSET), "STATE_DIRECTORY": self._state, SENDER_MARK: "1"})
-                yield
-            finally:
-                _put(before)
-                _put_environ(environ)
+        held = {name: os.environ.pop(name, None) for name in (*_UNSET, *self._environ)}
+        try:
+            os.environ.update(self._environ)
+            _put(replaced)
+            yield
+        finally:
+            _put(before)
+            for name, text in held.items():
+                os.environ.pop(name, None)
+                os.environ.update({} if text is None else {name: text})
 
 
 def _put(values: list[tuple[object, str, object]]) -> None:
     for owner, name, value in values:
         setattr(owner, name, value)
-
-
-def _put_environ(values: dict[str, str | None]) -> None:
-    for name, text in values.items():
-        if text is None:
-            os.environ.pop(name, None)
-        else:
-            os.environ[name] = text
