@@ -296,6 +296,24 @@ def test_captures_nest(telemetry):
     assert [(event.executed_at_ms, event.execution_uuid) for event in inner.events] == [(2_500, EXECUTION_UUID)]
 
 
+def test_captures_nest_in_a_loop(telemetry):
+    """What waits in memory as an inner capture begins, or is recorded in it, is found where it was recorded."""
+    work = telemetry.command("sync")(asyncio.sleep)
+
+    async def main():
+        with capture_events() as outer:
+            await work(0)
+            with capture_events() as inner:
+                assert outer.commands == ["sync"]
+                await work(0)
+                await work(0)
+                assert outer.commands == ["sync"]
+            await work(0)
+        return outer.commands, inner.commands
+
+    assert asyncio.run(main()) == (["sync"] * 2, ["sync"] * 2)
+
+
 def test_nothing_passes_from_one_capture_to_the_next():
     """A program's one Telemetry, used in a loop, brings nothing along from a test before, or from outside of any."""
     telemetry = Telemetry("myapp", WORDS, consent=lambda: True)

@@ -7,7 +7,6 @@ Imports no test framework.
 from __future__ import annotations
 
 import contextlib
-import itertools
 import os
 import shutil
 import sys
@@ -23,7 +22,8 @@ from franklinwh_telemetry.launch import SENDER_MARK
 from franklinwh_telemetry.lookup import HOME_INI, parse_application
 from franklinwh_telemetry.recorder import Telemetry
 from franklinwh_telemetry.spool import existing_applications, existing_spools
-from franklinwh_telemetry.statefolder import FOLDER_NAME, read_small
+from franklinwh_telemetry.standin import Clock, Ids, placed, placed_in_environment
+from franklinwh_telemetry.statefolder import FOLDER_NAME, read_small, replace
 from franklinwh_telemetry.tally import Tally
 from franklinwh_telemetry.vocabulary import Vocabulary
 
@@ -40,18 +40,14 @@ EXECUTION_UUID: Final = UUID(int=1, version=4)
 STARTED_AT_MS: Final = 1_767_225_600_000
 """When the clock stands still unless another time is given: the beginning of 2026, UTC."""
 
-_UNSET: Final = ("DO_NOT_TRACK", "FRANKLINWH_TELEMETRY")
+_UNSET: Final = {"DO_NOT_TRACK": None, "FRANKLINWH_TELEMETRY": None}
+
+_open: Final[list[Captured]] = []
 
 
-@contextlib.contextmanager
-def errors_raised() -> Iterator[None]:
+def errors_raised() -> contextlib.AbstractContextManager[None]:
     """While this context is open, errors of this package are raised instead of swallowed and counted."""
-    before = guard.reraising
-    guard.reraising = True
-    try:
-        yield
-    finally:
-        guard.reraising = before
+    return placed((guard, "reraising", True))
 
 
 @contextlib.contextmanager
@@ -66,9 +62,9 @@ def capture_events(
     Capture what every `Telemetry` of this process records while this context is open; nothing is ever sent.
 
     *consent* is the user's answer: True for every application, the name of one for that one alone (ValueError if
-    none can have it), False for none.
-    *ini* is the text of the user's `franklinwh.ini` in its place, empty for a user who was never asked. A program
-    that asks its user by itself (`Telemetry(consent=...)`, `dispatch_cli_event`) still has to say yes.
+    none can have it), False for none. *ini* is the text of the user's `franklinwh.ini` in its place, empty for a user
+    who was never asked. A program that asks by itself (`Telemetry(consent=...)`, `dispatch_cli_event`) still has to
+    say yes.
 
     The ini and the state folder lie in a temporary folder, and no others are read or written, whatever the program,
     its environment and its machine name; `DO_NOT_TRACK` and `FRANKLINWH_TELEMETRY` are unset at the beginning.
@@ -111,9 +107,7 @@ class Captured:
         self._state = os.path.join(folder, "state")
         self._environ = {"STATE_DIRECTORY": self._state, SENDER_MARK: "1"}
         self._root = os.path.join(self._state, FOLDER_NAME)
-        self._now_ns = now_ms * 1_000_000
-        self._step_ms = step_ms
-        self._clock = threading.Lock()
+        self._clock = Clock(now_ms, step_ms)
         self._answer = None if ini is not None else consent
         self._asked: set[str] = set()
         self._asking = threading.Lock()
@@ -131,9 +125,10 @@ class Captured:
         """The events, each with the ids that the protocols ask for."""
         if self._kept is not None:
             return list(self._kept)
-        for hook in tuple(self._at_exit):
-            if getattr(hook, "__func__", None) is Telemetry.flush:
-                hook()
+        if _open[-1:] == [self]:  # otherwise that was done as the inner capture began
+            for hook in tuple(self._at_exit):
+                if getattr(hook, "__func__", None) is Telemetry.flush:
+                    hook()
         return self._read()
 
     @property
@@ -153,7 +148,7 @@ class Captured:
 
     def advance(self, latency_ms: int) -> None:
         """Let time pass, as if what runs at this moment took so long."""
-        self._read_clock(latency_ms)
+        self._clock.advance(latency_ms)
 
     def grant(self, application: str) -> None:
         """Let the user of *application* say yes, from now on."""
@@ -165,10 +160,7 @@ class Captured:
 
     def write_ini(self, text: str) -> None:
         """Put *text*, in UTF-8, in place of the user's ini: the answers of all applications."""
-        with open(
-            self.ini, "w", encoding="utf-8", newline="", opener=lambda path, how: os.open(path, how, 0o600)
-        ) as file:
-            file.write(text)
+        replace(self.ini, text.encode())
 
     def env(self, application: str) -> dict[str, str]:
         """
@@ -199,12 +191,6 @@ class Captured:
             self._end(error)
             raise
         self._end(None)
-
-    def _read_clock(self, then_advance_ms: int = 0) -> int:
-        with self._clock:
-            now_ns = self._now_ns
-            self._now_ns += then_advance_ms * 1_000_000
-            return now_ns
 
     def _end(self, error: BaseException | None) -> None:
         before = {name: value for name, value in vars(sys).items() if name == "last_value"}
@@ -259,40 +245,24 @@ class Captured:
 
     @contextlib.contextmanager
     def _in_place(self) -> Iterator[None]:
-        uuids = itertools.count(1)
-        ids = {size: itertools.count(1) for size in (8, 16)}
-        pid = os.getpid()
-
-        def random_bytes(size: int) -> bytes:
-            # A process forked meanwhile would count the same ids once more.
-            return next(ids[size]).to_bytes(size, "big") if os.getpid() == pid else os.urandom(size)
-
-        replaced: list[tuple[object, str, object]] = [
-            (process, "now_ns", self._read_clock),
-            (process, "monotonic_ns", lambda: self._read_clock(self._step_ms)),
-            (process, "random_bytes", random_bytes),
+        if _open:
+            _open[-1].records  # noqa: B018 - reading writes down what its event loops have recorded
+        ids = Ids()
+        stand_ins = placed(
+            (process, "now_ns", self._clock.now_ns),
+            (process, "monotonic_ns", self._clock.monotonic_ns),
+            (process, "random_bytes", ids.random_bytes),
             (process, "at_exit", self._at_exit.append),
             (process, "only_ini", self._ini_of),
             (process, "state_directory", self._state),
-            (event, "draw_execution_uuid", lambda _random_bytes: UUID(int=next(uuids), version=4)),
+            (event, "draw_execution_uuid", ids.execution_uuid),
             (dispatch._Pending, "current", None),  # noqa: SLF001 - a new process has none
-            (guard, "reraising", True),
             (guard, "notes", []),
             (guard, "_state_folders", []),
-        ]
-        before = [(owner, name, getattr(owner, name)) for owner, name, _ in replaced]
-        held = {name: os.environ.pop(name, None) for name in (*_UNSET, *self._environ)}
-        try:
-            os.environ.update(self._environ)
-            _put(replaced)
-            yield
-        finally:
-            _put(before)
-            for name, text in held.items():
-                os.environ.pop(name, None)
-                os.environ.update({} if text is None else {name: text})
-
-
-def _put(values: list[tuple[object, str, object]]) -> None:
-    for owner, name, value in values:
-        setattr(owner, name, value)
+        )
+        with errors_raised(), stand_ins, placed_in_environment({**_UNSET, **self._environ}):
+            _open.append(self)
+            try:
+                yield
+            finally:
+                _open.remove(self)
