@@ -253,7 +253,7 @@ def seams():
         {name: value for name, value in vars(process).items() if name[0] != "_"},
         guard.reraising,
         guard.notes,
-        guard._state_folders,
+        list(guard._state_folders),
         dispatch._Pending.current,
         event.draw_execution_uuid,
         dict(os.environ),
@@ -267,6 +267,7 @@ def test_everything_is_restored(error, telemetry, monkeypatch):
     """However a capture ends, all that it replaced is as it was, and what it holds can still be read."""
     monkeypatch.setenv("STATE_DIRECTORY", str(Path.cwd()))
     monkeypatch.setattr(guard, "notes", ["from before"])
+    monkeypatch.setattr(sys, "last_value", KeyError("from before"), raising=False)
     before = seams()
     ending = contextlib.nullcontext() if error is None else pytest.raises(type(error))
     with ending as raised, capture_events() as captured:
@@ -294,6 +295,19 @@ def test_captures_nest(telemetry):
     assert [record.span_id for record in outer.records] == [1, 2]
     assert [event.executed_at_ms for event in outer.events] == [1_000, 1_000]
     assert [(event.executed_at_ms, event.execution_uuid) for event in inner.events] == [(2_500, EXECUTION_UUID)]
+
+
+def test_a_program_under_way_is_left_alone_by_an_inner_capture(telemetry):
+    """What the policy's hook has begun outside is completed outside, and inside it can be called anew."""
+    with capture_events() as outer:
+        dispatch_cli_event("sync", True, VERSION_4, telemetry=telemetry)
+        outer.advance(30)
+        with capture_events() as inner:
+            dispatch_cli_event("restore", True, VERSION_4, telemetry=telemetry)
+        assert outer.events == []
+
+    assert (outer.commands, inner.commands) == (["sync"], ["restore"])
+    assert outer.events[0].execution_latency_ms == 30
 
 
 def test_captures_nest_in_a_loop(telemetry):

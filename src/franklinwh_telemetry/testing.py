@@ -125,10 +125,9 @@ class Captured:
         """The events, each with the ids that the protocols ask for."""
         if self._kept is not None:
             return list(self._kept)
-        if _open[-1:] == [self]:  # otherwise that was done as the inner capture began
-            for hook in tuple(self._at_exit):
-                if getattr(hook, "__func__", None) is Telemetry.flush:
-                    hook()
+        for hook in tuple(self._at_exit):
+            if getattr(hook, "__func__", None) is Telemetry.flush:
+                hook()
         return self._read()
 
     @property
@@ -231,7 +230,7 @@ class Captured:
     def _ini_of(self, application: str) -> str:
         """The ini, with the answer that *application*'s user has given from the beginning."""
         if self._answer is not None and application not in self._asked:
-            self._write_answer(application, "true" if self._answer in (True, application) else "false")
+            self._write_answer(application, "true" if self._answer is True else "false")
         return self.ini
 
     def _write_answer(self, application: str, said: str) -> None:
