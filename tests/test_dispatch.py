@@ -8,8 +8,11 @@ from pathlib import Path
 import pytest
 
 import support
-from franklinwh_telemetry import Telemetry, Vocabulary, dispatch_cli_event, testing
+from franklinwh_telemetry import Telemetry, Vocabulary, dispatch_cli_event
+from franklinwh_telemetry.testing import capture_events
 from support import CONSENT, VERSION_4, WORKED_EXAMPLE, posix_only
+
+NOW_MS = 1_795_525_643_930
 
 
 def example(work: str, *arguments: str, **keywords):
@@ -180,12 +183,25 @@ def test_completion_records_nothing(monkeypatch):
 
 def test_long_lived_programs_pass_latency_and_success():
     """With both facts given the event is recorded at once, as often as asked."""
-    with testing.errors_raised():
+    with capture_events(now_ms=NOW_MS) as captured:
         dispatch_cli_event("status", True, VERSION_4, latency_ms=12, success=True)
         dispatch_cli_event("mode", True, VERSION_4, latency_ms=10**12, success=False)
 
-    facts = {(r["command"], r["execution_latency_ms"], r["success"]) for r in support.waiting()}
-    assert facts == {("status", 12, True), ("mode", 604_800_000, False)}
+    facts = [(e.executed_at_ms, e.execution_latency_ms, str(e.execution_uuid)) for e in captured.events]
+    assert facts == [(NOW_MS - 12, 12, VERSION_4), (NOW_MS - 604_800_000, 604_800_000, VERSION_4)]
+    assert captured.outcomes == [("status", True), ("mode", False)]
+
+
+@pytest.mark.parametrize(("success", "recorded"), [(None, True), (True, True), (False, False)])
+def test_the_clock_runs_from_the_call_to_the_end(success, recorded):
+    """The event is of the moment of the call, took until the process ended, and succeeded unless it was told not to."""
+    with capture_events(now_ms=NOW_MS) as captured:
+        dispatch_cli_event("status", True, VERSION_4, success=success)
+        captured.advance(250)
+        assert captured.events == []
+
+    (event,) = captured.events
+    assert (event.executed_at_ms, event.execution_latency_ms, event.success) == (NOW_MS, 250, recorded)
 
 
 @pytest.mark.parametrize("answer", [False, 0, "", "false", "true", 1, None, "yes", object()])

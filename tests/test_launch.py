@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 import support
-from franklinwh_telemetry import Telemetry, Vocabulary, guard, launch, system, testing
+from franklinwh_telemetry import Telemetry, Vocabulary, guard, launch, process, testing
 from support import CONSENT, VERSION_4
 
 CANARY = "surprise-4711"
@@ -492,7 +492,7 @@ def test_program_without_a_script(monkeypatch):
     """An interactive interpreter has no script; only the working directory is left out then."""
     monkeypatch.delattr(sys.modules["__main__"], "__file__")
 
-    path = [system.STARTED_IN, os.path.abspath("/more")]
+    path = [process.STARTED_IN, os.path.abspath("/more")]
     assert launch.module_path(path, PACKAGE_FILE) == [OURS, os.path.abspath("/more")]
 
 

@@ -4,23 +4,38 @@ import asyncio
 import os
 import sys
 import threading
+import time
 from pathlib import Path
 from uuid import UUID
 
 import pytest
 
 import support
-from franklinwh_telemetry import Telemetry, Vocabulary, guard, testing
+from franklinwh_telemetry import Telemetry, Vocabulary, guard
+from franklinwh_telemetry.testing import capture_events, errors_raised
 from support import CONSENT, VERSION_4, posix_only
 
 WORDS = Vocabulary(["status", "mode", "tou --set", "set-mode", "watch"])
 
 
 @pytest.fixture
-def telemetry():
+def captured():
+    """What is recorded, for a user who has said yes to every application."""
+    with capture_events() as captured:
+        yield captured
+
+
+@pytest.fixture
+def telemetry(captured):
+    """The telemetry of such an application; each event is to be found in `captured`."""
+    return Telemetry(support.APPLICATION, WORDS)
+
+
+@pytest.fixture
+def installed():
     """The telemetry of an application whose user has said yes in the working directory's ini."""
     Path("franklinwh.ini").write_text(CONSENT)
-    with testing.errors_raised():
+    with errors_raised():
         yield Telemetry(support.APPLICATION, WORDS)
 
 
@@ -28,7 +43,7 @@ def facts():
     return [(record["command"], record["success"]) for record in support.waiting()]
 
 
-def test_function_keeps_result_and_metadata(telemetry):
+def test_function_keeps_result_and_metadata(telemetry, captured):
     """A decorated function returns what it returned, and looks as it looked."""
 
     def add(left: int, right: int = 2) -> int:
@@ -39,10 +54,10 @@ def test_function_keeps_result_and_metadata(telemetry):
 
     assert wrapped(1, right=4) == 5
     assert (wrapped.__name__, wrapped.__doc__, wrapped.__wrapped__) == ("add", "Add.", add)
-    assert facts() == [("status", True)]
+    assert captured.outcomes == [("status", True)]
 
 
-def test_exception_passes_unchanged(telemetry):
+def test_exception_passes_unchanged(telemetry, captured):
     """The very exception object leaves the wrapper, and the command has failed."""
     error = ValueError("secret")
 
@@ -55,8 +70,8 @@ def test_exception_passes_unchanged(telemetry):
 
     assert raised.value is error
     assert error.__cause__ is error.__context__ is None
-    assert facts() == [("status", False)]
-    assert "secret" not in str(support.waiting())
+    assert captured.outcomes == [("status", False)]
+    assert "secret" not in str(captured.records)
 
 
 @pytest.mark.parametrize(
@@ -70,7 +85,7 @@ def test_exception_passes_unchanged(telemetry):
         (KeyboardInterrupt(), False),
     ],
 )
-def test_exits_and_interrupts(telemetry, ending, success):
+def test_exits_and_interrupts(telemetry, captured, ending, success):
     """An exit status other than 0 is a failure, and so is Ctrl-C."""
 
     @telemetry.command("status")
@@ -80,11 +95,11 @@ def test_exits_and_interrupts(telemetry, ending, success):
     with pytest.raises(type(ending)):
         end()
 
-    assert facts() == [("status", success)]
+    assert captured.outcomes == [("status", success)]
 
 
 @pytest.mark.parametrize("ending", [KeyboardInterrupt(), SystemExit(130)])
-def test_until_interrupted(telemetry, ending):
+def test_until_interrupted(telemetry, captured, ending):
     """A command that is meant to run until Ctrl-C has succeeded when it ends so."""
 
     @telemetry.command("watch", until_interrupted=True)
@@ -94,29 +109,31 @@ def test_until_interrupted(telemetry, ending):
     with pytest.raises(type(ending)):
         watch()
 
-    assert facts() == [("watch", True)]
+    assert captured.outcomes == [("watch", True)]
 
 
-def test_coroutine_function_stays_one(telemetry):
+def test_coroutine_function_stays_one(telemetry, captured):
     """An async function is awaited as before; in a loop the event waits in memory until `flush()`."""
 
     @telemetry.command("status")
     async def work(value):
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(0)
+        captured.advance(20)
         return value
 
     async def main():
         assert await work(7) == 7
-        assert support.waiting() == []
 
     assert asyncio.iscoroutinefunction(work)
     asyncio.run(main())
+    assert telemetry.status().pending == 0
     telemetry.flush()
-    assert facts() == [("status", True)]
-    assert 20 <= support.waiting()[0]["execution_latency_ms"] < 10_000
+    assert telemetry.status().pending == 1
+    assert captured.outcomes == [("status", True)]
+    assert captured.events[0].execution_latency_ms == 20
 
 
-def test_cancelled_task_has_failed(telemetry):
+def test_cancelled_task_has_failed(telemetry, captured):
     """Cancelling a task ends its command without success, and the cancellation goes on."""
 
     @telemetry.command("status")
@@ -131,8 +148,7 @@ def test_cancelled_task_has_failed(telemetry):
             await task
 
     asyncio.run(main())
-    telemetry.flush()
-    assert facts() == [("status", False)]
+    assert captured.outcomes == [("status", False)]
 
 
 def test_queue_reaches_the_spool_at_exit():
@@ -152,10 +168,10 @@ asyncio.run(main())
     assert facts() == [("status", True)]
 
 
-def test_queue_is_bounded_and_forgets_when_consent_goes(telemetry):
+def test_queue_is_bounded_and_forgets_when_consent_goes(installed):
     """At most 1,000 events wait in memory, and none is written after a no."""
 
-    @telemetry.command("status")
+    @installed.command("status")
     async def work():
         pass
 
@@ -164,15 +180,15 @@ def test_queue_is_bounded_and_forgets_when_consent_goes(telemetry):
             await work()
 
     asyncio.run(main())
-    telemetry.flush()
-    assert (len(support.waiting()), telemetry.status().counts["dropped_queue_full"]) == (1_000, 5)
+    installed.flush()
+    assert (len(support.waiting()), installed.status().counts["dropped_queue_full"]) == (1_000, 5)
     asyncio.run(main())
     Path("franklinwh.ini").write_text("[telemetry]\nenabled = false\n")
-    telemetry.flush()
+    installed.flush()
     assert support.waiting() == []
 
 
-def test_generator_passes_everything_through(telemetry):
+def test_generator_passes_everything_through(telemetry, captured):
     """Values sent, exceptions thrown and the returned value reach the same place as without the wrapper."""
     seen = []
 
@@ -192,10 +208,10 @@ def test_generator_passes_everything_through(telemetry):
     with pytest.raises(StopIteration) as stopped:
         generator.throw(error)
     assert (stopped.value.value, seen) == (3, ["sent", error])
-    assert facts() == [("status", True)]
+    assert captured.outcomes == [("status", True)]
 
 
-def test_generator_closed_early_has_succeeded(telemetry):
+def test_generator_closed_early_has_succeeded(telemetry, captured):
     """A consumer that has seen enough ends the command well, and `finally` blocks run at once."""
     closed = []
 
@@ -212,10 +228,10 @@ def test_generator_closed_early_has_succeeded(telemetry):
     generator.close()
 
     assert closed == [True]
-    assert facts() == [("status", True)]
+    assert captured.outcomes == [("status", True)]
 
 
-def test_async_generator_passes_everything_through(telemetry):
+def test_async_generator_passes_everything_through(telemetry, captured):
     """The same for async generators, closing early included."""
     seen = []
 
@@ -239,12 +255,11 @@ def test_async_generator_passes_everything_through(telemetry):
         assert [item async for item in work()] == [1, 2]
 
     asyncio.run(main())
-    telemetry.flush()
     assert seen == ["sent", "closed", "closed", None, "closed"]
-    assert sorted(facts()) == [("status", False), ("status", True), ("status", True)]
+    assert captured.outcomes == [("status", True), ("status", False), ("status", True)]
 
 
-def test_methods_of_every_kind(telemetry):
+def test_methods_of_every_kind(telemetry, captured):
     """Methods, class methods and static methods keep their binding."""
 
     class Device:
@@ -264,10 +279,10 @@ def test_methods_of_every_kind(telemetry):
 
     device = Device()
     assert (device.own(), device.shared(), Device.free()) == (device, Device, "free")
-    assert facts() == [("status", True)] * 3
+    assert captured.outcomes == [("status", True)] * 3
 
 
-def test_context_manager_and_failed(telemetry):
+def test_context_manager_and_failed(telemetry, captured):
     """`failed()` makes a failure of what ends without an exception, for the run it is called in alone."""
     with telemetry.command("status") as command:
         command.failed()
@@ -285,10 +300,10 @@ def test_context_manager_and_failed(telemetry):
 
     told()
     nested(1)
-    assert sorted(facts()) == [("mode", False), ("mode", False), ("mode", True), ("status", False)]
+    assert captured.outcomes == [("status", False), ("mode", False), ("mode", True), ("mode", False)]
 
 
-def test_failed_finds_the_run_of_its_own_generator(telemetry):
+def test_failed_finds_the_run_of_its_own_generator(telemetry, captured):
     """Inside a generator `failed()` marks that generator's run, and not its consumer's."""
     inner, outer = telemetry.command("mode"), telemetry.command("status")
 
@@ -303,10 +318,10 @@ def test_failed_finds_the_run_of_its_own_generator(telemetry):
         return list(items())
 
     assert consume() == [1, 2]
-    assert sorted(facts()) == [("mode", False), ("status", True)]
+    assert captured.outcomes == [("mode", False), ("status", True)]
 
 
-def test_concurrent_runs_do_not_mix(telemetry):
+def test_concurrent_runs_do_not_mix(telemetry, captured):
     """Two tasks of one decorated function each have their own success."""
     scope = telemetry.command("status")
 
@@ -321,8 +336,7 @@ def test_concurrent_runs_do_not_mix(telemetry):
         await asyncio.gather(work(True), work(False))
 
     asyncio.run(main())
-    telemetry.flush()
-    assert sorted(facts()) == [("status", False), ("status", True)]
+    assert sorted(captured.outcomes) == [("status", False), ("status", True)]
 
 
 @pytest.mark.parametrize(
@@ -335,7 +349,7 @@ def test_concurrent_runs_do_not_mix(telemetry):
         ("hunter2", "status", "other"),
     ],
 )
-def test_names_come_from_the_vocabulary_or_are_other(telemetry, name, function_name, expected):
+def test_names_come_from_the_vocabulary_or_are_other(telemetry, captured, name, function_name, expected):
     """A decorator's name, or the function's own, is reported only where it is listed."""
 
     def function():
@@ -344,35 +358,35 @@ def test_names_come_from_the_vocabulary_or_are_other(telemetry, name, function_n
     function.__name__ = function_name
     telemetry.command(name)(function)()
 
-    assert facts() == [(expected, True)]
+    assert captured.outcomes == [(expected, True)]
 
 
 @pytest.mark.parametrize(
     ("result", "success"), [(None, True), (0, True), (3, False), (True, False), ("text", True), (256, True)]
 )
-def test_run_reads_what_main_returns(telemetry, result, success):
+def test_run_reads_what_main_returns(telemetry, captured, result, success):
     """A whole number other than 0, as `sys.exit(main())` takes it, is a failure; the result is handed back."""
     assert telemetry.run(lambda: result, ["status"]) == result
-    assert facts() == [("status", success)]
+    assert captured.outcomes == [("status", success)]
 
 
-def test_run_raises_what_main_raises(telemetry):
+def test_run_raises_what_main_raises(telemetry, captured):
     """An exit inside `main` leaves `run` as it came."""
     with pytest.raises(SystemExit) as raised:
         telemetry.run(lambda: sys.exit(5), ["status"])
 
     assert raised.value.code == 5
-    assert facts() == [("status", False)]
+    assert captured.outcomes == [("status", False)]
 
 
 @posix_only
-def test_a_fork_inside_a_command_records_once(telemetry):
+def test_a_fork_inside_a_command_records_once(installed):
     """Only the process that began a command records its end."""
-    with telemetry.command("status"):
+    with installed.command("status"):
         pid = os.fork()
         if pid == 0:
             try:
-                with telemetry.command("mode"):
+                with installed.command("mode"):
                     pass
             finally:
                 os._exit(0) if len(support.waiting()) == 1 else os._exit(1)
@@ -382,9 +396,9 @@ def test_a_fork_inside_a_command_records_once(telemetry):
     assert sorted(facts()) == [("mode", True), ("status", True)]
 
 
-def test_threads_record_each_their_own(telemetry):
+def test_threads_record_each_their_own(installed):
     """Eight threads of one program lose nothing."""
-    work = telemetry.command("status")(lambda: None)
+    work = installed.command("status")(lambda: None)
     threads = [threading.Thread(target=lambda: [work() for _ in range(20)]) for _ in range(8)]
     for thread in threads:
         thread.start()
@@ -395,18 +409,32 @@ def test_threads_record_each_their_own(telemetry):
     assert len(records) == len({record["span_id"] for record in records}) == 160
 
 
-def test_no_consent_makes_nothing(telemetry):
+def test_clocks_and_ids_are_real_ones(installed):
+    """Outside of tests the time is the machine's, the latency what it took, and no two events share an id."""
+    before_ms = time.time_ns() // 1_000_000
+    for _ in range(2):
+        with installed.command("status"):
+            time.sleep(0.02)
+
+    first, second = support.waiting()
+    assert before_ms <= first["executed_at_ms"] <= second["executed_at_ms"] - 20
+    assert all(20 <= record["execution_latency_ms"] < 10_000 for record in (first, second))
+    assert min(int(record["trace_id"], 16) for record in (first, second)) > 2**64
+    assert first["trace_id"] != second["trace_id"]
+
+
+def test_no_consent_makes_nothing(installed):
     """Without an ini nothing is recorded and nothing is made."""
     Path("franklinwh.ini").unlink()
 
-    telemetry.command("status")(lambda: None)()
+    installed.command("status")(lambda: None)()
 
     assert not Path(support.state_root()).exists()
 
 
-def test_consent_is_read_live(telemetry):
+def test_consent_is_read_live(installed):
     """A no written while the program runs holds for the next command, and discards what waits."""
-    work = telemetry.command("status")(lambda: None)
+    work = installed.command("status")(lambda: None)
     work()
     Path("franklinwh.ini").write_text("[telemetry]\nenabled = false\n")
     work()
@@ -487,12 +515,12 @@ def test_errors_are_raised_while_testing_is_active(telemetry):
         telemetry.command("status")(lambda: None)()
 
 
-def test_status_says_which_rule_decided(telemetry):
+def test_status_says_which_rule_decided(installed):
     """On or off, and the file or variable that decided."""
-    on = telemetry.status()
+    on = installed.status()
     os.environ["DO_NOT_TRACK"] = "1"
     try:
-        off = telemetry.status()
+        off = installed.status()
     finally:
         del os.environ["DO_NOT_TRACK"]
 

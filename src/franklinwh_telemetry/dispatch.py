@@ -4,15 +4,13 @@
 
 from __future__ import annotations
 
-import atexit
 import functools
 import os
 import sys
 import threading
-import time
 from typing import TYPE_CHECKING, Final
 
-from franklinwh_telemetry import event
+from franklinwh_telemetry import event, process
 from franklinwh_telemetry.consent import HOST
 from franklinwh_telemetry.denial import DenialReason, Denied
 from franklinwh_telemetry.guard import guard
@@ -73,7 +71,7 @@ def dispatch_cli_event(
         parsed = reporter.vocabulary.parse(command)
         if latency_ms is not None:
             held_ms = event.clamp_latency_ms(int(latency_ms))
-            answer.record(parsed, time.time_ns() // 1_000_000 - held_ms, held_ms, success=success is not False)
+            answer.record(parsed, process.now_ns() // 1_000_000 - held_ms, held_ms, success=success is not False)
         elif in_event_loop() or threading.current_thread() is not threading.main_thread():
             _count(reporter, "dispatch_outside_main_thread")
         elif _Pending.current is not None and _Pending.current.pid == os.getpid():
@@ -152,8 +150,8 @@ class _Pending:
         self._error_before = getattr(sys, "last_value", None)
         self._original_exit: Callable[..., NoReturn] = sys.exit
         self._exit: Callable[..., NoReturn] = sys.exit
-        self._executed_at_ms = time.time_ns() // 1_000_000
-        self._started_ns = time.monotonic_ns()
+        self._executed_at_ms = process.now_ns() // 1_000_000
+        self._started_ns = process.monotonic_ns()
 
     def watch(self) -> None:
         """Note the status given to `sys.exit` on the main thread, and wait for the end of the process."""
@@ -168,7 +166,7 @@ class _Pending:
 
         self._exit = exit
         sys.exit = exit
-        atexit.register(self._complete)
+        process.at_exit(self._complete)
 
     def _complete(self) -> None:
         with guard:
@@ -176,7 +174,7 @@ class _Pending:
                 sys.exit = self._original_exit
             if os.getpid() != self.pid or _Pending.current is not self:
                 return
-            latency_ms = (time.monotonic_ns() - self._started_ns) // 1_000_000
+            latency_ms = (process.monotonic_ns() - self._started_ns) // 1_000_000
             self._answer.record(self._command, self._executed_at_ms, latency_ms, success=self._has_succeeded())
 
     def _has_succeeded(self) -> bool:

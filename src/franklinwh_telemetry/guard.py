@@ -21,6 +21,10 @@ notes: list[str] = []
 _state_folders: list[str] = []
 
 
+class TelemetryError(Exception):
+    """What this package passes over in silence, raised only while `reraising`."""
+
+
 class Guard:
     """A context that swallows an `Exception`, notes it and goes on; nothing else is touched."""
 
@@ -54,6 +58,8 @@ def forget_state_folder() -> None:
 
 def note_refusal(reason: str) -> None:
     """Note a refusal of our own that keeps an event from being recorded, such as an unsafe folder."""
+    if reraising:
+        raise TelemetryError(reason)
     _keep_note(reason)
 
 

@@ -9,8 +9,8 @@ import sys
 from typing import TYPE_CHECKING, Final
 
 from franklinwh_telemetry import system
+from franklinwh_telemetry.process import STARTED_IN
 from franklinwh_telemetry.statefolder import remove_quietly
-from franklinwh_telemetry.system import STARTED_IN
 
 if TYPE_CHECKING:
     import subprocess

@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Final
 
-from franklinwh_telemetry import inifile, system
+from franklinwh_telemetry import inifile, process, system
 from franklinwh_telemetry.denial import DenialReason, Denied
 from franklinwh_telemetry.inifile import Ini, IniProblem, ProblemKind, section_name
 
@@ -75,7 +75,9 @@ class Lookup:
         if self.refusal is not None:
             return
         refusals: list[Denied] = []
-        for path, explicit in ini_paths(config, environ, cwd, home):
+        only_ini = process.only_ini
+        paths = ini_paths(config, environ, cwd, home) if only_ini is None else ((only_ini(application), False),)
+        for path, explicit in paths:
             self.first = self.first or path
             ini = inifile.read(path, explicit=explicit)
             if ini is None:
@@ -85,7 +87,7 @@ class Lookup:
                 refusals.append(refusal)
             elif isinstance(ini, Ini):
                 self.found.append((ini, explicit))
-        machine = inifile.read(machine_ini, explicit=False)
+        machine = inifile.read(machine_ini, explicit=False) if only_ini is None else None
         if machine is not None:
             refusal = _refusal(machine, self.section) or _refusal(machine, section_name("franklinwh-cloud"))
             if refusal is not None:

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 from collections import deque
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
-from franklinwh_telemetry import event
+from franklinwh_telemetry import event, process
 from franklinwh_telemetry.consent import host_consent, read_consent
 from franklinwh_telemetry.denial import DenialReason, Denied
 from franklinwh_telemetry.guard import guard
@@ -32,6 +31,8 @@ if TYPE_CHECKING:
     from franklinwh_telemetry.vocabulary import Command, Vocabulary
 
     HostConsent = Callable[[], "bool | UUID"]
+
+Result = TypeVar("Result")
 
 MAX_QUEUED: Final = 1_000
 """What an event loop may record between two `flush()` calls; beyond it the oldest are dropped, counted."""
@@ -77,7 +78,7 @@ class Telemetry:
         self._consent = consent
         self._state_directory = state_directory
         self._queue: deque[tuple[str, event.Record]] = deque(maxlen=MAX_QUEUED)
-        self._flushed_at_exit = False
+        self._flushed_by: object = None
         self._dropped = 0
         self._last: tuple[tuple[object, ...], Permission | Denied] | None = None
         self._emptied: tuple[tuple[str | None, ...], Stamps] | None = None
@@ -93,7 +94,7 @@ class Telemetry:
         """
         return CommandScope(self, name, until_interrupted=until_interrupted)
 
-    def run(self, main: Callable[[], object], argv: Sequence[str] | None = None) -> object:
+    def run(self, main: Callable[[], Result], argv: Sequence[str] | None = None) -> Result:
         """
         Run a whole program: *main* is called, its command is read from *argv* (default: `sys.argv[1:]`).
 
@@ -117,7 +118,7 @@ class Telemetry:
     def finish(self, run: Run, *, success: bool) -> None:
         """Record a command that has just ended; called by its scope, in the process that began it."""
         with guard:
-            latency_ms = (time.monotonic_ns() - run.started_ns) // 1_000_000
+            latency_ms = (process.monotonic_ns() - run.started_ns) // 1_000_000
             self.record(run.command, executed_at_ms=run.executed_at_ms, latency_ms=latency_ms, success=success)
 
     def record(
@@ -148,7 +149,7 @@ class Telemetry:
                 success=success,
                 execution_uuid=execution_uuid,
             ),
-            os.urandom,
+            process.random_bytes,
         )
         if in_event_loop():
             self._enqueue(allowed, made)
@@ -251,8 +252,8 @@ class Telemetry:
         """The folder of all state; nothing is made."""
         from franklinwh_telemetry.statefolder import state_root  # noqa: PLC0415 - not needed where nobody is asked
 
-        environ = {"STATE_DIRECTORY": self._state_directory} if self._state_directory else os.environ
-        return state_root(environ)
+        given = process.state_directory or self._state_directory
+        return state_root({"STATE_DIRECTORY": given} if given else os.environ)
 
     def _ask(self) -> Granted | Denied:
         if self._consent is None:
@@ -268,11 +269,11 @@ class Telemetry:
         )
 
     def _enqueue(self, allowed: Permission, record: event.Record) -> None:
-        if not self._flushed_at_exit:
-            self._flushed_at_exit = True
-            import atexit  # noqa: PLC0415 - a program that never records in a loop needs no exit hook
-
-            atexit.register(self.flush)
+        if self._flushed_by is not process.at_exit:
+            if self._flushed_by is not None:
+                self._queue.clear()  # a test has an end of its own, and nothing from before it
+            self._flushed_by = process.at_exit
+            process.at_exit(self.flush)
         self._dropped += len(self._queue) == MAX_QUEUED
         self._queue.append((allowed.manifest.folder_name(), record))
 

@@ -6,10 +6,10 @@ from __future__ import annotations
 
 import functools
 import os
-import time
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
+from franklinwh_telemetry import process
 from franklinwh_telemetry.guard import guard
 from franklinwh_telemetry.outcome import succeeded
 
@@ -41,8 +41,8 @@ class Run:
         self.command = command
         self.pid = os.getpid()
         self.has_failed = False
-        self.executed_at_ms = time.time_ns() // 1_000_000
-        self.started_ns = time.monotonic_ns()
+        self.executed_at_ms = process.now_ns() // 1_000_000
+        self.started_ns = process.monotonic_ns()
 
     def failed(self) -> None:
         """Say that this run has failed, although it may end without an exception."""

@@ -17,14 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import TypeGuard
 
-STARTED_IN = ""
-"""The working directory at our first import, before the program can change it; empty where it was gone already."""
-
-try:
-    STARTED_IN = os.getcwd()
-except OSError:
-    STARTED_IN = ""
-
 # No flag keeps descriptors from children: `os.open` itself does, on every system.
 BYTES: Final[int] = getattr(os, "O_BINARY", 0)
 """A flag for every file that is opened: Windows would change ends of lines, and stop reading at a Ctrl-Z."""
