@@ -637,19 +637,20 @@ def test_nothing_is_loaded_for_it_and_it_is_loaded_for_nothing():
     """The module loads no test framework and no OpenTelemetry, and no program loads it unasked."""
     code = """
 import sys
+before = set(sys.modules)
 from franklinwh_telemetry import Telemetry, Vocabulary, dispatch_cli_event
 with Telemetry("myapp", Vocabulary(["sync"])).command("sync"): pass
 dispatch_cli_event("sync", True, "anonymous", latency_ms=1)
-print("franklinwh_telemetry.testing" in sys.modules)
+print([name for name in ("testing", "standin") if f"franklinwh_telemetry.{name}" in sys.modules])
 from franklinwh_telemetry.testing import capture_events
 with capture_events() as captured:
     with Telemetry("myapp", Vocabulary(["sync"])).command("sync"): pass
 assert captured.commands == ["sync"]
-print(sorted({name.split(".")[0] for name in sys.modules} & {
+print(sorted({name.split(".")[0] for name in set(sys.modules) - before} & {
     "pytest", "_pytest", "unittest", "opentelemetry", "requests", "urllib3", "click", "socket", "asyncio"}))
 """
     Path("franklinwh.ini").write_text(CONSENT)
 
     ended = support.run_python(code)
 
-    assert (ended.stdout, ended.stderr) == ("False\n[]\n", "")
+    assert (ended.stdout, ended.stderr) == ("[]\n[]\n", "")

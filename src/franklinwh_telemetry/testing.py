@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, final
 from uuid import UUID
 
 from franklinwh_telemetry import dispatch, event, guard, iniedit, process
-from franklinwh_telemetry.guard import TelemetryError
+from franklinwh_telemetry.guard import TelemetryError as TelemetryError  # noqa: PLC0414 - so that tests may name it
 from franklinwh_telemetry.inifile import section_name
 from franklinwh_telemetry.launch import SENDER_MARK
 from franklinwh_telemetry.lookup import HOME_INI, parse_application
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from franklinwh_telemetry.event import CommandEvent, Record
-
-__all__ = ["EXECUTION_UUID", "STARTED_AT_MS", "Captured", "TelemetryError", "capture_events", "errors_raised"]
 
 EXECUTION_UUID: Final = UUID(int=1, version=4)
 """The execution UUID of the first application that records; the next ones count on from it."""
