@@ -213,6 +213,20 @@ def test_no_real_ini_is_asked(real, consent, monkeypatch, tmp_path):
     assert (os.environ["DO_NOT_TRACK"], os.environ["FRANKLINWH_TELEMETRY"]) == ("1", "0")
 
 
+@pytest.mark.parametrize(("variable", "text"), [("DO_NOT_TRACK", "1"), ("FRANKLINWH_TELEMETRY", "off")])
+def test_a_variable_that_the_test_sets_counts(telemetry, monkeypatch, variable, text):
+    """A no that a test puts into the environment, for this process and a child, is a no."""
+    with capture_events() as captured:
+        monkeypatch.setenv(variable, text)
+        sync(telemetry)
+        support.run_python(PROGRAM, env=captured.env("myapp"))
+        assert captured.events == []
+        monkeypatch.delenv(variable)
+        sync(telemetry)
+
+    assert captured.commands == ["sync"]
+
+
 @pytest.mark.parametrize("variable", ["STATE_DIRECTORY", "XDG_STATE_HOME", "an argument"])
 def test_no_real_state_is_touched(variable, monkeypatch, tmp_path):
     """Wherever the environment or the program puts the state, a capture's is elsewhere and is gone afterwards."""

@@ -64,8 +64,8 @@ def capture_events(
     who was never asked. A program that asks by itself (`Telemetry(consent=...)`, `dispatch_cli_event`) still has to
     say yes.
 
-    The ini and the state folder lie in a temporary folder, and no others are read or written, whatever the program,
-    its environment and its machine name; `DO_NOT_TRACK` and `FRANKLINWH_TELEMETRY` are unset at the beginning.
+    The ini and the state folder lie in a temporary folder, and no others are read or written, whichever ones the
+    program or its environment name; `DO_NOT_TRACK` and `FRANKLINWH_TELEMETRY` are unset at the beginning.
     The clock stands at *now_ms* (UTC, since 1970) unless `advance` moves it, or *step_ms*, which is then what each
     command takes. UUIDs and ids are counted instead of drawn. What the package swallows elsewhere is raised, a
     refusal as TelemetryError; one that a child process has swallowed is raised at the end.
