@@ -78,6 +78,9 @@ class Runs:
 
     def on_interpreter(self, version: str, built: Path) -> None:
         """Run everything on a CPython of this minor version, if there is one."""
+        if version == "{}.{}".format(*sys.version_info) and "wheel" in self.closing:
+            self.closing[f"CPython {version}"] = f"{self.closing['wheel']} (it is what the wheel ran on)"
+            return
         python = find_python(version)
         if python is None:
             self.closing[f"CPython {version}"] = "skipped: no such interpreter on the path or in pyenv"
