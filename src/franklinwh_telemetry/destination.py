@@ -35,6 +35,8 @@ _POSTHOG_HOSTS: Final = {
     "eu.posthog.com": "eu.i.posthog.com",
 }
 _PREFIX: Final = "posthog:"
+_TOLD_APART_FROM: Final = 24
+"""Of a shorter key the first four characters are shown, because twelve would be half of it."""
 _SEAL: Final = object()
 
 
@@ -95,8 +97,13 @@ class Destination(Value):
         if self.kind == "file":
             return "a file on this machine"
         if self.kind == "posthog":
-            return f"PostHog at {self.url}, project {self.api_key[:8]}..."
+            return f"PostHog at {self.url}, project {shortened(self.api_key)}"
         return f"OTLP at {self.url}"
+
+
+def shortened(key: str) -> str:
+    """A key as people may see it: enough to recognise it by, not enough to use it."""
+    return f"{key[:8]}...{key[-4:]}" if len(key) >= _TOLD_APART_FROM else f"{key[:4]}..."
 
 
 FILE: Final = Destination(_SEAL, "file", "", "", False, FILE_HOST)  # noqa: FBT003 - a field
