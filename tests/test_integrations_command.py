@@ -44,7 +44,7 @@ def test_a_program_gets_its_own_switch():
     on = support.run_python(PROGRAM, "telemetry", "on", "--yes")
     synced = support.run_python(PROGRAM, "sync")
     status = support.run_python(PROGRAM, "telemetry", "status")
-    shown = support.run_python(PROGRAM, "telemetry", "show", "--pending")
+    shown = support.run_python(PROGRAM, "telemetry", "show", "--pending", "--full")
     recorded = support.waiting("myapp")
     off = support.run_python(PROGRAM, "telemetry", "off")
     erased = support.run_python(PROGRAM, "telemetry", "erase")
@@ -55,9 +55,9 @@ def test_a_program_gets_its_own_switch():
     assert synced.stdout == "synced sync\n"
     assert [record["command"] for record in recorded] == ["sync"]
     assert status.stdout.startswith("myapp: on\n")
-    assert "  waiting       1 events\n" in status.stdout
+    assert "  waiting       1 event\n" in status.stdout
     assert "POST /v1/traces HTTP/1.1" in shown.stdout
-    assert "1 events that waited were thrown away, unsent." in off.stdout
+    assert "Thrown away, unsent: 1 event that waited." in off.stdout
     assert recorded[0]["execution_uuid"] in erased.stdout
     assert support.applications() == []
 

@@ -13,19 +13,13 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from franklinwh_telemetry import consenting, plain, showing
-from franklinwh_telemetry.applications import application_of, known_applications
-from franklinwh_telemetry.asking import turn_on
-from franklinwh_telemetry.console import Screen
-from franklinwh_telemetry.plan import LABEL_WIDTH as PLAN_WIDTH
-from franklinwh_telemetry.status import LABEL_WIDTH as STATUS_WIDTH
-from franklinwh_telemetry.status import WARNINGS
-from franklinwh_telemetry.vocabularies import franklinwh_cloud
+from franklinwh_telemetry import plain
+from franklinwh_telemetry.console import PlanOnScreen, Screen
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from franklinwh_telemetry.plan import Plan, Told
+    from franklinwh_telemetry.plan import Told
     from franklinwh_telemetry.program import Program
     from franklinwh_telemetry.recorder import Telemetry
 
@@ -63,6 +57,8 @@ def on(application: str | None, config: str | None, yes: bool) -> int:  # noqa: 
 
     It asks once for each application, on a terminal; only a typed yes is one.
     """
+    from franklinwh_telemetry.asking import turn_on  # noqa: PLC0415 - `run` and `--version` need none of this
+
     meant = _meant(application, config)
     if yes and len(meant) > 1:
         names = ", ".join(telemetry.application for telemetry in meant)
@@ -70,7 +66,7 @@ def on(application: str | None, config: str | None, yes: bool) -> int:  # noqa: 
     screen = Screen()
     status = DONE
     for telemetry in meant:
-        told = turn_on(telemetry, _Listener(screen, telemetry, several=len(meant) > 1), yes=yes)
+        told = turn_on(telemetry, PlanOnScreen(screen, several=len(meant) > 1), yes=yes)
         if told.done:
             screen.lines(told.lines)
         else:
@@ -79,28 +75,14 @@ def on(application: str | None, config: str | None, yes: bool) -> int:  # noqa: 
     return screen.status(status)
 
 
-class _Listener:
-    """Shows a plan on the screen."""
-
-    def __init__(self, screen: Screen, telemetry: Telemetry, *, several: bool) -> None:
-        self._screen = screen
-        self._title = f"{telemetry.application}:" if several else ""
-
-    def shows(self, plan: Plan) -> bool:
-        if self._title:
-            self._screen.heading(self._title)
-        self._screen.heading(plan.heading)
-        self._screen.facts(plan.facts(), PLAN_WIDTH)
-        self._screen.lines(plan.remarks())
-        return self._screen.failed is None
-
-
 @cli.command(epilog=_examples("off", "off --application franklinwh-cloud"))
 @_application
 @_config
 def off(application: str | None, config: str | None) -> int:
     """Withdraw the consent and throw away, unsent, all that waits."""
-    return _tell_each(Screen(), _meant(application, config), consenting.turn_off)
+    from franklinwh_telemetry.consenting import turn_off  # noqa: PLC0415 - as above
+
+    return _tell_each(Screen(), _meant(application, config), turn_off)
 
 
 @cli.command(epilog=_examples("erase", "erase --application franklinwh-cloud"))
@@ -112,6 +94,8 @@ def erase(application: str | None, config: str | None) -> int:
 
     It tells the old UUID, by which a maintainer can be asked to delete its events, too.
     """
+    from franklinwh_telemetry import consenting  # noqa: PLC0415 - as above
+
     return _tell_each(Screen(), _meant(application, config), consenting.erase)
 
 
@@ -121,6 +105,8 @@ def erase(application: str | None, config: str | None) -> int:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def status(application: str | None, config: str | None, as_json: bool) -> int:  # noqa: FBT001
     """Say whether telemetry is on, which rule decided, what waits, and what has gone wrong."""
+    from franklinwh_telemetry.status import LABEL_WIDTH, WARNINGS  # noqa: PLC0415 - as above
+
     screen = Screen()
     states = [telemetry.status() for telemetry in _meant(application, config)]
     if as_json:
@@ -129,7 +115,7 @@ def status(application: str | None, config: str | None, as_json: bool) -> int:  
         return screen.status(DONE)
     for state in states:
         screen.heading(state.heading, good=state.enabled)
-        screen.facts(state.facts(), STATUS_WIDTH, warnings=WARNINGS)
+        screen.facts(state.facts(), LABEL_WIDTH, warnings=WARNINGS)
     return screen.status(DONE)
 
 
@@ -141,7 +127,7 @@ def send(application: str | None) -> int:
 
     What is kept is kept for a reason, which is told with its remedy. Ctrl-C stops it, and nothing is lost.
     """
-    from franklinwh_telemetry.sending import Stopped, send_now  # noqa: PLC0415 - only this command needs it
+    from franklinwh_telemetry.sending import Stopped, send_now  # noqa: PLC0415 - as above
 
     screen, meant = Screen(), _meant(application, None)
     try:
@@ -171,6 +157,8 @@ def show(application: str | None, config: str | None, what: str, as_told: bool, 
 
     Keys are shortened, but in the exact bytes.
     """
+    from franklinwh_telemetry import showing  # noqa: PLC0415 - as above
+
     chosen = [name for name, given in forms.items() if given]
     if len(chosen) > 1:
         raise click.UsageError("--full, --raw and --json exclude each other")
@@ -201,6 +189,7 @@ def vocabulary(application: str | None, spec: str | None, capacity: bool) -> int
     With --vocabulary alone the application is called as the module's package is.
     """
     from franklinwh_telemetry.program import application_name, load_vocabulary  # noqa: PLC0415
+    from franklinwh_telemetry.vocabularies import franklinwh_cloud  # noqa: PLC0415
 
     screen = Screen()
     named = application or (application_name(spec) if spec else franklinwh_cloud.APPLICATION)
@@ -248,6 +237,8 @@ def demo() -> int:
 
 def _meant(application: str | None, config: str | None) -> list[Telemetry]:
     """The application named, or all that are known; a usage error for a name that none can have."""
+    from franklinwh_telemetry.applications import application_of, known_applications  # noqa: PLC0415 - as above
+
     if application is None:
         return known_applications(config)
     try:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from franklinwh_telemetry import event, inifile
 from franklinwh_telemetry.lock import Lock
-from franklinwh_telemetry.plain import printable
+from franklinwh_telemetry.plain import counted, printable
 from franklinwh_telemetry.plan import Told, edit, looked_up
 from franklinwh_telemetry.spool import SENDER_LIFETIME_S, assigned_texts, existing_spools
 from franklinwh_telemetry.statefolder import remove_quietly, replace
@@ -82,7 +82,7 @@ def _withdraw(telemetry: Telemetry, spools: list[Spool], changes: dict[str, str]
         lines.append(refused or f"Off: {printable(path)} says so.")
     discarded = sum(spool.empty() for spool in spools) if done else 0
     if discarded:
-        lines.append(f"{discarded} events that waited were thrown away, unsent.")
+        lines.append(f"Thrown away, unsent: {counted(discarded, 'event')} that waited.")
     return Told(lines or ["Telemetry was not on; nothing was changed."], done=done)
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from franklinwh_telemetry.drawing import Drawing
+    from franklinwh_telemetry.plan import Plan
 
     Watch = Callable[[str, int, int, float], None]
 
@@ -94,6 +95,26 @@ class Screen:
 
     def _write(self, refused: OSError | None) -> None:
         self.failed = self.failed or refused
+
+
+@final
+class PlanOnScreen:
+    """Shows what `on` would do, under the name of the application where there are several."""
+
+    def __init__(self, screen: Screen, *, several: bool) -> None:
+        self._screen = screen
+        self._several = several
+
+    def shows(self, plan: Plan) -> bool:
+        """Print *plan*; False where it could not be printed."""
+        from franklinwh_telemetry.plan import LABEL_WIDTH  # noqa: PLC0415 - `run` and `--version` need none of it
+
+        if self._several:
+            self._screen.heading(f"{plan.application}:")
+        self._screen.heading(plan.heading)
+        self._screen.facts(plan.facts(), LABEL_WIDTH)
+        self._screen.lines(plan.remarks())
+        return self._screen.failed is None
 
 
 def is_drawn(stream: object, environ: Mapping[str, str]) -> bool:

@@ -35,8 +35,8 @@ _POSTHOG_HOSTS: Final = {
     "eu.posthog.com": "eu.i.posthog.com",
 }
 _PREFIX: Final = "posthog:"
-_TOLD_APART_FROM: Final = 24
-"""Of a shorter key the first four characters are shown, because twelve would be half of it."""
+_SHOWN_AT_BOTH_ENDS_FROM: Final = 24
+"""PostHog's keys are longer; of a shorter one no more than its first half is shown."""
 _SEAL: Final = object()
 
 
@@ -92,6 +92,11 @@ class Destination(Value):
             return parsed
         return parsed if parsed.to_fields() == dict(fields) else foreign
 
+    @property
+    def name(self) -> str:
+        """The shortest that people know it by."""
+        return self.describe() if self.kind == "file" else self.host
+
     def describe(self) -> str:
         """The destination in words for people, the key shortened."""
         if self.kind == "file":
@@ -103,7 +108,9 @@ class Destination(Value):
 
 def shortened(key: str) -> str:
     """A key as people may see it: enough to recognise it by, not enough to use it."""
-    return f"{key[:8]}...{key[-4:]}" if len(key) >= _TOLD_APART_FROM else f"{key[:4]}..."
+    if len(key) >= _SHOWN_AT_BOTH_ENDS_FROM:
+        return f"{key[:8]}...{key[-4:]}"
+    return f"{key[: min(8, len(key) // 2)]}..."
 
 
 FILE: Final = Destination(_SEAL, "file", "", "", False, FILE_HOST)  # noqa: FBT003 - a field

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 _NARROW: Final = 60
 """Below this many columns a label stands above what belongs to it."""
 
+_NARROWEST: Final = 10
+"""Fewer columns are taken for these: a terminal that does not know its size says 0."""
+
 _LABEL: Final = "dim"
 _WARNING: Final = "yellow"
 _HEADING: Final = {True: "bold green", False: "bold", None: "bold"}
@@ -35,6 +38,7 @@ class Drawing:
 
     def __init__(self, stream: TextIO) -> None:
         self._console = Console(file=stream, highlight=False, markup=False, emoji=False)
+        self._console.width = max(self._console.width, _NARROWEST)
 
     def heading(self, text: str, *, good: bool | None = None) -> str:
         """A line that stands out."""
@@ -47,7 +51,7 @@ class Drawing:
     def facts(self, facts: Sequence[tuple[str, str]], warnings: frozenset[str]) -> str:
         """A label and what belongs to it: beside each other, or below where that would be too narrow."""
         if self._console.width < _NARROW:
-            return self._draw(*(drawn for label, text in facts for drawn in _stacked(label, text, warnings)))
+            return self._draw(*(drawn for fact in facts for drawn in self._one_by_one(fact, warnings)))
         grid = Table.grid(padding=(0, 2, 0, 0), pad_edge=False)
         grid.add_column(no_wrap=True, style=_LABEL)
         grid.add_column(overflow="fold", ratio=1)
@@ -72,28 +76,34 @@ class Drawing:
 
     @contextmanager
     def progress(self) -> Iterator[Watch]:
-        """A line that is kept up to date, and gone at the end; without Live's control where nobody could see it."""
+        """A line that is kept up to date, and gone at the end."""
         with Live(console=self._console, transient=True, refresh_per_second=_UPDATES_A_SECOND) as live:
 
             def watch(destination: str, done: int, total: int, seconds: float) -> None:
-                text = f"Sending to {destination}: {done} of {total} delivered, {seconds:.0f} s (Ctrl-C stops)"
+                text = f"{done} of {total} delivered to {destination}, {seconds:.0f} s; Ctrl-C stops"
                 live.update(Text(text, overflow="fold"))
 
             yield watch
+
+    def _one_by_one(self, fact: tuple[str, str], warnings: frozenset[str]) -> Iterator[RenderableType]:
+        label, text = Text(fact[0], style=_LABEL, overflow="fold"), Text(fact[1], overflow="fold")
+        if fact[0] in warnings:
+            text.stylize(_WARNING)
+        if label.cell_len + 2 + text.cell_len <= self._console.width:
+            yield Text.assemble(label, "  ", text)
+        else:
+            yield label
+            yield Padding(text, (0, 0, 0, 2))
 
     def _draw(self, *drawn: RenderableType) -> str:
         with self._console.capture() as captured:
             for each in drawn:
                 self._console.print(each)
-        return captured.get()
+        # What a grid fills up with is not there for whoever copies a line.
+        return "".join(f"{line.rstrip(' ')}\n" for line in captured.get().splitlines())
 
 
 def _paragraph(line: str) -> RenderableType:
     indented = line.lstrip(" ")
     text = Text(indented, overflow="fold")
     return Padding(text, (0, 0, 0, len(line) - len(indented))) if line != indented else text
-
-
-def _stacked(label: str, text: str, warnings: frozenset[str]) -> tuple[RenderableType, RenderableType]:
-    style = _WARNING if label in warnings else ""
-    return Text(label, style=_LABEL, overflow="fold"), Padding(Text(text, style=style, overflow="fold"), (0, 0, 0, 2))

@@ -31,6 +31,11 @@ def printable(text: str) -> str:
     return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
 
 
+def counted(number: int, what: str) -> str:
+    """How many of something there are, in words: `1 event`, `2 events`."""
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
 def moment(at_ms: int) -> str:
     """A time in milliseconds since 1970, held within the years 1970 to 9999, as people and programs read it: UTC."""
     from datetime import datetime, timedelta, timezone  # noqa: PLC0415 - only for people

@@ -67,6 +67,7 @@ class Plan:
     """What `on` would write, and where; nothing is written before `carry_out`."""
 
     def __init__(self, telemetry: Telemetry, path: str, destination: Destination, execution_uuid: UUID) -> None:
+        self.application = telemetry.application
         self.path = path
         self.destination = destination
         self.execution_uuid = execution_uuid
@@ -92,14 +93,14 @@ class Plan:
         ]
         if self.destination == FILE:
             lines[2] = "Nothing leaves this machine. See them with `franklinwh-telemetry show`."
-        if self._telemetry.application == UPSTREAM_APPLICATION:
+        if self.application == UPSTREAM_APPLICATION:
             lines.append(UPSTREAM_WARNING)
         return lines
 
     @property
     def heading(self) -> str:
         """What the facts are."""
-        return f"For each command of {self._telemetry.application} five facts would be recorded, such as:"
+        return f"For each command of {self.application} five facts would be recorded, such as:"
 
     def explanation(self) -> list[str]:
         """What a person should know before saying yes, a line each."""

@@ -13,6 +13,7 @@ import time
 from typing import TYPE_CHECKING, Final, final
 
 from franklinwh_telemetry.launch import command_line, environment
+from franklinwh_telemetry.plain import counted
 from franklinwh_telemetry.plan import Told
 from franklinwh_telemetry.sender.send import Ending
 from franklinwh_telemetry.spool import SENDER_LIFETIME_S, existing_spools
@@ -67,8 +68,8 @@ def send_now(telemetry: Telemetry, watch: Watch | None = None) -> Told:
         left += waiting
         trouble = read_trouble(spool)
         if waiting:
-            lines.append(f"{waiting} events are kept: {trouble.message if trouble else UNFINISHED}.")
-    lines.insert(0, f"Sent {sent} events." if sent or not left else "Nothing was sent.")
+            lines.append(f"{counted(waiting, 'event')} kept: {trouble.message if trouble else UNFINISHED}.")
+    lines.insert(0, f"Sent {counted(sent, 'event')}." if sent or not left else "Nothing was sent.")
     return Told(lines, done=not left)
 
 
@@ -123,15 +124,14 @@ def _end(process: subprocess.Popen[bytes], spool: Spool) -> None:
     if process.returncode not in tuple(Ending):
         # It did not die: it was ended, and what it had claimed belongs to the next.
         spool.tally.add("senders_completed")
-    for name in ("alive", "wake"):
-        remove_quietly(spool.path(name))
+    remove_quietly(spool.path("wake"))
 
 
 def _watched(spool: Spool, total: int, watch: Watch | None) -> Callable[[], None]:
     if watch is None:
         return lambda: None
     manifest, before, began_s = spool.manifest(), _delivered(spool), time.monotonic()
-    destination = "its destination" if manifest is None else manifest.destination.describe()
+    destination = "its destination" if manifest is None else manifest.destination.name
 
     def look() -> None:
         done = min(_delivered(spool) - before, total)
@@ -146,8 +146,8 @@ def _delivered(spool: Spool) -> int:
 
 def _stopped(sent: int, kept: int) -> list[str]:
     if not kept:
-        return [f"Stopped; {sent} events had been sent, and nothing is left."]
+        return [f"Stopped; {counted(sent, 'event')} had been sent, and nothing is left."]
     return [
-        f"Stopped; {sent} events had been sent.",
-        f"{kept} events are kept, and none is lost: the next command, or `franklinwh-telemetry send`, sends them.",
+        f"Stopped; {counted(sent, 'event')} had been sent.",
+        f"{counted(kept, 'event')} kept; nothing is lost: a later command or `franklinwh-telemetry send` sends the rest.",
     ]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, final
 from franklinwh_telemetry import event
 from franklinwh_telemetry.denial import Denied
 from franklinwh_telemetry.destination import FILE
-from franklinwh_telemetry.plain import moment
+from franklinwh_telemetry.plain import counted, moment
 from franklinwh_telemetry.plan import Plan, example_event, plan_on
 from franklinwh_telemetry.spool import existing_spools
 from franklinwh_telemetry.statefolder import check_folder
@@ -125,12 +125,17 @@ def print_events(screen: Screen, application: str, what: str, requests: list[Req
         screen.table(COLUMNS, rows)
         screen.text("")
     others = [request for request, facts in told if facts is None]
-    screen.lines(f"Without an event: {request.heading}" for request in others)
+    screen.lines(f"{_without_event(request.raw)}{request.heading}" for request in others)
     count = len(told) - len(others)
     if count:
-        screen.lines(
-            [f"{count} events of five facts each, and nothing else, in {len(requests) - len(others)} requests."]
-        )
+        total = counted(len(requests) - len(others), "request")
+        screen.lines([f"{counted(count, 'event')} of five facts each, and nothing else, in {total}."])
+
+
+def _without_event(raw: bytes) -> str:
+    if raw.startswith(b"POST /flags/"):
+        return "The project key is checked first, without an event: "
+    return "Without an event of five facts: " if raw else ""
 
 
 def _group(told: tuple[Request, Facts | None]) -> tuple[str, str, str]:

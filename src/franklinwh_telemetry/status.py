@@ -104,13 +104,15 @@ class Status:
     The state of one application on this machine.
 
     `decision` names the rule and the file or variable that decided; `agreed` the policy's version and the date of the
-    yes, and `paused` until when no other attempt is made, each empty where there is none; `counts` has, by name, what
+    yes, and `paused` until when no other attempt is made, each empty where there is none; `anything_kept`
+    whether the state folder is there; `counts` has, by name, what
     was delivered, refused, dropped or left unrecorded, since the state folder was made; `senders_died` is how many
     senders were started and never came to their end.
     """
 
     __slots__ = (
         "agreed",
+        "anything_kept",
         "application",
         "counts",
         "decision",
@@ -137,8 +139,9 @@ class Status:
         senders_died: int,
         trouble: str,
         last_error: str,
-        agreed: str = "",
-        paused: str = "",
+        agreed: str,
+        paused: str,
+        anything_kept: bool,
     ) -> None:
         self.application = application
         self.enabled = enabled
@@ -152,6 +155,7 @@ class Status:
         self.last_error = last_error
         self.agreed = agreed
         self.paused = paused
+        self.anything_kept = anything_kept
 
     def to_fields(self) -> dict[str, object]:
         """All of it by name, ready for JSON."""
@@ -159,14 +163,17 @@ class Status:
 
     def facts(self) -> list[tuple[str, str]]:
         """All of it in words: what each is about, and what there is to say."""
+        from franklinwh_telemetry.plain import counted  # noqa: PLC0415 - only for people
+
         counts = self.counts
         facts = [("decided by", self.decision), ("so", self._meaning())]
         if self.destination:
             facts.append(("destination", self.destination))
         if self.agreed:
             facts.append(("agreed to", self.agreed))
-        facts.append(("waiting", f"{self.pending} events{f'; {self.paused}' if self.pending and self.paused else ''}"))
-        facts.append(("delivered", f"{counts.get('delivered', 0)} events"))
+        waiting = counted(self.pending, "event")
+        facts.append(("waiting", f"{waiting}; {self.paused}" if self.pending and self.paused else waiting))
+        facts.append(("delivered", counted(counts.get("delivered", 0), "event")))
         facts.extend(
             ("not sent", f"{name.replace('_', ' ')}: {count}{f' ({EXPLAINED[name]})' if name in EXPLAINED else ''}")
             for name, count in counts.items()
@@ -175,11 +182,13 @@ class Status:
         if self.trouble:
             facts.append(("last trouble", self.trouble))
         if self.senders_died:
-            facts.append(("senders", f"{self.senders_died} senders ended before they were done: {DEAD_SENDERS_REMEDY}"))
+            facts.append(
+                ("senders", f"{counted(self.senders_died, 'sender')} ended before it was done: {DEAD_SENDERS_REMEDY}")
+            )
         if self.last_error:
             facts.append(("last error", f"{self.last_error} ({counts.get('errors', 0)} in all); {LAST_ERROR_REMEDY}"))
         if self.state_folder:
-            facts.append(("kept in", self.state_folder))
+            facts.append(("kept in", self.state_folder if self.anything_kept else f"{self.state_folder} (not there)"))
         return facts
 
     @property
@@ -228,6 +237,7 @@ def read_status(telemetry: Telemetry) -> Status:
         last_error=_last_error(folder),
         agreed="" if isinstance(allowed, Denied) else _agreed(allowed.granted, telemetry.policy_version),
         paused=_paused(spools, now_s),
+        anything_kept=bool(folder) and os.path.lexists(folder),
     )
 
 
