@@ -275,6 +275,13 @@ def main() -> None:
         error.show(shown)
         plain.say(map(plain.printable, shown.getvalue().splitlines()), sys.stderr)
         sys.exit(error.exit_code)
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        # click's own help found no room on the disk; what is ours to print never raises.
+        plain.write_bytes(b"", sys.stdout)
+        plain.say([f"Error: standard output cannot be written: {error.strerror}"], sys.stderr)
+        sys.exit(REFUSED)
     except click.Abort as abort:
         interrupted = isinstance(abort.__cause__, KeyboardInterrupt)
         plain.say(["Stopped: what was not told above as done was not done."], sys.stderr)

@@ -4,6 +4,7 @@ Drawing on a terminal, by rich: nothing is cut off, nothing is read as markup, a
 
 from __future__ import annotations
 
+import shutil
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, TextIO, final
 
@@ -24,7 +25,7 @@ _NARROW: Final = 60
 """Below this many columns a label stands above what belongs to it."""
 
 _NARROWEST: Final = 10
-"""Fewer columns are taken for these: a terminal that does not know its size says 0."""
+"""Fewer columns are taken for so many."""
 
 _LABEL: Final = "dim"
 _WARNING: Final = "yellow"
@@ -37,8 +38,8 @@ class Drawing:
     """Draws for one stream: its width, its colours and its encoding."""
 
     def __init__(self, stream: TextIO) -> None:
-        self._console = Console(file=stream, highlight=False, markup=False, emoji=False)
-        self._console.width = max(self._console.width, _NARROWEST)
+        width = max(_NARROWEST, shutil.get_terminal_size().columns)
+        self._console = Console(file=stream, width=width, highlight=False, markup=False, emoji=False)
 
     def heading(self, text: str, *, good: bool | None = None) -> str:
         """A line that stands out."""

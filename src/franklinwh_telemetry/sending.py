@@ -149,5 +149,5 @@ def _stopped(sent: int, kept: int) -> list[str]:
         return [f"Stopped; {counted(sent, 'event')} had been sent, and nothing is left."]
     return [
         f"Stopped; {counted(sent, 'event')} had been sent.",
-        f"{counted(kept, 'event')} kept; nothing is lost: a later command or `franklinwh-telemetry send` sends the rest.",
+        f"Kept: {counted(kept, 'event')}; nothing is lost: a later command or `franklinwh-telemetry send` sends them.",
     ]

@@ -35,10 +35,15 @@ LAST_ERROR_REMEDY: Final = "the command itself was not affected; report it if th
 
 LABEL_WIDTH: Final = 12
 
-NOT_SENT: Final = ("refused", "dropped", "discarded", "dispatch")
-"""How the names of the counts begin of what was recorded, or should have been, and was not sent."""
+NOT_SENT: Final = {
+    "refused": "not sent",
+    "dropped": "not sent",
+    "dispatch": "not recorded",
+    "discarded": "thrown away",
+}
+"""How the names of the counts begin that tell of events which were not delivered, and what they are shown as."""
 
-WARNINGS: Final = ("not sent", "last trouble", "senders", "last error")
+WARNINGS: Final = ("not sent", "not recorded", "last trouble", "senders", "last error")
 """What a fact is about that somebody should look at."""
 
 EXPLAINED: Final = {
@@ -175,9 +180,12 @@ class Status:
         facts.append(("waiting", f"{waiting}; {self.paused}" if self.pending and self.paused else waiting))
         facts.append(("delivered", counted(counts.get("delivered", 0), "event")))
         facts.extend(
-            ("not sent", f"{name.replace('_', ' ')}: {count}{f' ({EXPLAINED[name]})' if name in EXPLAINED else ''}")
+            (
+                NOT_SENT[name.partition("_")[0]],
+                f"{name.replace('_', ' ')}: {count}{f' ({EXPLAINED[name]})' if name in EXPLAINED else ''}",
+            )
             for name, count in counts.items()
-            if name.startswith(NOT_SENT) and count
+            if name.partition("_")[0] in NOT_SENT and count
         )
         if self.trouble:
             facts.append(("last trouble", self.trouble))

@@ -10,6 +10,7 @@ import pty
 import re
 import struct
 import subprocess
+import sys
 import termios
 import time
 from dataclasses import dataclass
@@ -22,6 +23,10 @@ CONTROL = re.compile(r"\x1b(?:\[[0-9;?]*[A-Za-z]|.)|[\x00-\x08\x0b-\x1f\x7f-\x9f
 """Escape sequences and control characters, line ends aside."""
 
 PLACING_AND_COLOUR = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+
+_TAKE_TERMINAL = (
+    "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execvp(sys.argv[1], sys.argv[1:])"
+)
 
 
 @dataclass(frozen=True)
@@ -63,17 +68,13 @@ def run(
     leader, follower = pty.openpty()
     fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
 
-    def take_terminal() -> None:
-        os.setsid()
-        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-
     kept = {name: text for name, text in os.environ.items() if name not in ("COLUMNS", "NO_COLOR", "FORCE_COLOR")}
     process = subprocess.Popen(
-        command,
+        [sys.executable, "-c", _TAKE_TERMINAL, *command],
         stdin=follower,
         stdout=follower,
         stderr=follower,
-        preexec_fn=take_terminal,
+        start_new_session=True,
         env={**kept, "TERM": "xterm-256color", **environment},
     )
     os.close(follower)

@@ -1,10 +1,10 @@
 """
-click (and typer, whose programs are click's): the group behind `add_telemetry_command`.
+click: the group behind `add_telemetry_command`.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -14,52 +14,56 @@ if TYPE_CHECKING:
     from franklinwh_telemetry.recorder import Telemetry
 
 
-class _Helping:
-    """Help that ends with examples, by the name under which the program was started."""
+class _Action(click.Command):
+    """One of the actions; its help ends with examples, by the name under which the program was started."""
 
-    examples: tuple[str, ...] = ()
+    def __init__(self, telemetry: Telemetry, name: str, summary: str) -> None:
+        options = OPTIONS.get(name, {}).items()
+        parameters: list[click.Parameter] = [
+            click.Option([option, _parameter(option)], is_flag=True, help=_sentence(meaning))
+            for option, meaning in options
+        ]
+        super().__init__(name, params=parameters, help=_sentence(summary))
+        self._telemetry = telemetry
+
+    def invoke(self, ctx: click.Context) -> None:
+        """Do it, and end the program with its status."""
+        action = str(self.name)
+        chosen = [option for option in OPTIONS.get(action, {}) if ctx.params.get(_parameter(option))]
+        ctx.exit(run_action(self._telemetry, action, chosen))
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the examples and the exit statuses."""
-        parent = ctx if isinstance(ctx.command, click.Group) or ctx.parent is None else ctx.parent
-        formatter.write_paragraph()
-        formatter.write("Examples:\n")
-        for line in self.examples:
-            formatter.write(f"  {parent.command_path} {line}\n")
-        formatter.write_paragraph()
-        formatter.write_text(STATUSES.replace("\n", " "))
+        _write_epilog(formatter, ctx.parent or ctx, EXAMPLES[str(self.name)])
 
 
-class _Group(_Helping, click.Group):
-    examples = EXAMPLES[""]
+class _Actions(click.Group):
+    """The group of them."""
 
-
-class _Action(_Helping, click.Command):
-    pass
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the examples and the exit statuses."""
+        _write_epilog(formatter, ctx, EXAMPLES[""])
 
 
 def telemetry_group(telemetry: Telemetry, name: str) -> click.Group:
     """A click group *name* with the actions on, off, status, show and erase for *telemetry*."""
-    group = _Group(name, help=HELP)
+    group = _Actions(name, help=HELP)
     for action, summary in ACTIONS.items():
-        group.add_command(_command(telemetry, action, summary))
+        group.add_command(_Action(telemetry, action, summary))
     return group
 
 
-def _command(telemetry: Telemetry, action: str, summary: str) -> click.Command:
-    meanings = OPTIONS.get(action, {})
+def _write_epilog(formatter: click.HelpFormatter, program: click.Context, examples: tuple[str, ...]) -> None:
+    formatter.write_paragraph()
+    formatter.write("Examples:\n")
+    for line in examples:
+        formatter.write(f"  {program.command_path} {line}\n")
+    formatter.write_paragraph()
+    formatter.write(f"{STATUSES}\n")
 
-    def callback(**options: Any) -> None:
-        chosen = [option for option in meanings if options.get(_parameter(option))]
-        click.get_current_context().exit(run_action(telemetry, action, chosen))
 
-    parameters: list[click.Parameter] = [
-        click.Option([option, _parameter(option)], is_flag=True, help=f"{meaning[0].upper()}{meaning[1:]}.")
-        for option, meaning in meanings.items()
-    ]
-    added = _Action(action, callback=callback, params=parameters, help=f"{summary[0].upper()}{summary[1:]}.")
-    added.examples = EXAMPLES[action]
-    return added
+def _sentence(text: str) -> str:
+    return f"{text[0].upper()}{text[1:]}."
 
 
 def _parameter(option: str) -> str:

@@ -1,5 +1,5 @@
 """
-`add_telemetry_command`: a program's own `telemetry on|off|status|show|erase`, for argparse and click.
+`add_telemetry_command`: a program's own `telemetry on|off|status|show|erase`, for argparse, click and typer.
 """
 
 from __future__ import annotations
@@ -75,21 +75,25 @@ _SHOWN_BY: Final = (
 
 def add_telemetry_command(program: Any, telemetry: Telemetry, *, name: str = "telemetry") -> None:
     """
-    Give *program*, an `argparse.ArgumentParser` or a `click.Group`, the command *name* for *telemetry*.
+    Give *program*, an `argparse.ArgumentParser`, a `click.Group` or a `typer.Typer`, the command *name*.
 
-    A typer program is given it by way of `typer.main.get_command(app)`. With argparse the command runs while the
-    arguments are parsed, as `--help` does, and ends the program with one of `STATUSES`; no dispatching is needed. A
-    parser without subcommands gets them, optional ones. Raises TypeError for anything else.
+    With argparse the command runs while the arguments are parsed, as `--help` does, and ends the program with one of
+    `STATUSES`; no dispatching is needed. A parser without subcommands gets them, optional ones. Raises TypeError for
+    anything else.
     """
     if isinstance(program, argparse.ArgumentParser):
         _add_to_parser(program, telemetry, name)
-    elif hasattr(program, "add_command"):
-        from franklinwh_telemetry.integrations.click import telemetry_group  # noqa: PLC0415 - click may be missing
+    elif hasattr(program, "add_typer"):
+        from franklinwh_telemetry.integrations.typer import add_to_typer  # noqa: PLC0415 - only for such programs
+
+        add_to_typer(program, telemetry, name)
+    elif (click := sys.modules.get("click")) is not None and isinstance(program, click.Group):
+        from franklinwh_telemetry.integrations.click import telemetry_group  # noqa: PLC0415 - only for such programs
 
         program.add_command(telemetry_group(telemetry, name))
     else:
-        msg = f"add_telemetry_command takes an argparse.ArgumentParser or a click.Group, not {type(program).__name__}"
-        raise TypeError(msg)
+        takes = "an argparse.ArgumentParser, a click.Group or a typer.Typer"
+        raise TypeError(f"add_telemetry_command takes {takes}, not {type(program).__name__}")
 
 
 def run_action(telemetry: Telemetry, action: str, options: Sequence[str] = ()) -> int:
