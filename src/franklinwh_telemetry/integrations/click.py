@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from franklinwh_telemetry.integrations.command import ACTIONS, EXAMPLES, HELP, OPTIONS, STATUSES, run_action
+from franklinwh_telemetry.integrations.command import ACTIONS, EXAMPLES, HELP, OPTIONS, STATUSES, run_action, sentence
 
 if TYPE_CHECKING:
     from franklinwh_telemetry.recorder import Telemetry
@@ -20,10 +20,10 @@ class _Action(click.Command):
     def __init__(self, telemetry: Telemetry, name: str, summary: str) -> None:
         options = OPTIONS.get(name, {}).items()
         parameters: list[click.Parameter] = [
-            click.Option([option, _parameter(option)], is_flag=True, help=_sentence(meaning))
+            click.Option([option, _parameter(option)], is_flag=True, help=sentence(meaning))
             for option, meaning in options
         ]
-        super().__init__(name, params=parameters, help=_sentence(summary))
+        super().__init__(name, params=parameters, help=sentence(summary))
         self._telemetry = telemetry
 
     def invoke(self, ctx: click.Context) -> None:
@@ -60,10 +60,6 @@ def _write_epilog(formatter: click.HelpFormatter, program: click.Context, exampl
         formatter.write(f"  {program.command_path} {line}\n")
     formatter.write_paragraph()
     formatter.write(f"{STATUSES}\n")
-
-
-def _sentence(text: str) -> str:
-    return f"{text[0].upper()}{text[1:]}."
 
 
 def _parameter(option: str) -> str:

@@ -106,6 +106,11 @@ def run_action(telemetry: Telemetry, action: str, options: Sequence[str] = ()) -
         return INTERRUPTED
 
 
+def sentence(text: str) -> str:
+    """A summary with a capital letter and a full stop."""
+    return f"{text[0].upper()}{text[1:]}."
+
+
 class _Output:
     """Standard output, which may have been closed."""
 
@@ -197,7 +202,7 @@ def _add_to_parser(parser: argparse.ArgumentParser, telemetry: Telemetry, name: 
         added = actions.add_parser(
             action,
             help=summary,
-            description=f"{summary[0].upper()}{summary[1:]}.",
+            description=sentence(summary),
             epilog=_epilog(program, action),
             formatter_class=formatter,
         )

@@ -10,7 +10,7 @@ import inspect
 import sys
 from typing import TYPE_CHECKING, Any
 
-from franklinwh_telemetry.integrations.command import ACTIONS, EXAMPLES, HELP, OPTIONS, STATUSES, run_action
+from franklinwh_telemetry.integrations.command import ACTIONS, EXAMPLES, HELP, OPTIONS, STATUSES, run_action, sentence
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,9 +23,8 @@ def add_to_typer(program: Any, telemetry: Telemetry, name: str) -> None:
     typer = sys.modules["typer"]
     actions = type(program)(help=HELP, no_args_is_help=True)
     for action, summary in ACTIONS.items():
-        epilog = f"{_examples(name, action)}  {STATUSES}"
-        help_text = f"{summary[0].upper()}{summary[1:]}."
-        actions.command(action, help=help_text, epilog=epilog)(_callback(typer, telemetry, action))
+        epilog = f"{_examples(name, action)} {STATUSES}".replace("\n", " ")
+        actions.command(action, help=sentence(summary), epilog=epilog)(_callback(typer, telemetry, action))
     program.add_typer(actions, name=name)
 
 
@@ -46,7 +45,7 @@ def _callback(typer: Any, telemetry: Telemetry, action: str) -> Callable[..., No
             inspect.Parameter(
                 each,
                 inspect.Parameter.KEYWORD_ONLY,
-                default=typer.Option(False, option, help=f"{OPTIONS[action][option]}."),  # noqa: FBT003 - typer's way
+                default=typer.Option(False, option, help=sentence(OPTIONS[action][option])),  # noqa: FBT003 - typer's way
                 annotation=bool,
             )
             for each, option in names.items()
