@@ -2,13 +2,13 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 import support
+from doubles import terminals
 from franklinwh_telemetry import Telemetry, Vocabulary
 from franklinwh_telemetry.sender.loopback import LoopbackReceiver, reply
 from support import APPLICATION, CONSENT, VERSION_4, posix_only
@@ -65,19 +65,8 @@ def test_on_says_what_would_be_sent_and_warns_of_upstream():
 def test_on_asks_a_terminal_with_default_no():
     """Only a typed yes is a yes; Enter is a no, and without a terminal nothing is asked or changed."""
     for typed, enabled in ((b"\n", False), (b"n\n", False), (b"y\n", True)):
-        import pty
-
-        leader, follower = pty.openpty()
-        with subprocess.Popen(
-            [sys.executable, "-c", MAIN, "on"],
-            stdin=follower,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-        ) as process:
-            os.close(follower)
-            os.write(leader, typed)
-            process.communicate(timeout=60)
-        os.close(leader)
+        said = terminals.run([sys.executable, "-c", MAIN, "on"], typed=typed).text
+        assert said.count("[y/N]") == 1
         assert Path(os.environ["HOME"], ".franklinwh.ini").exists() is enabled
     Path(os.environ["HOME"], ".franklinwh.ini").unlink()
 
@@ -118,7 +107,7 @@ def test_off_says_no_and_discards_what_waits():
     ended = telemetry("off")
 
     assert ended.returncode == 0
-    assert "1 events that waited were thrown away, unsent." in ended.stdout
+    assert "Thrown away, unsent: 1 event that waited." in ended.stdout
     assert support.waiting() == []
     assert "enabled = false" in Path("franklinwh.ini").read_text()
 
@@ -161,7 +150,7 @@ def test_status_names_rule_destination_and_counts():
     assert off.stdout.startswith("franklinwh-cloud: off\n")
     by = f"enabled in {Path('franklinwh.ini').resolve()}"
     assert on.stdout.startswith(f"franklinwh-cloud: on\n  decided by    {by}\n")
-    assert "  waiting       1 events\n" in on.stdout
+    assert "  waiting       1 event\n" in on.stdout
     assert (as_json["enabled"], as_json["pending"], as_json["application"]) == (True, 1, APPLICATION)
 
 
@@ -176,7 +165,7 @@ def test_send_delivers_and_reports():
 
         ended = telemetry("send")
 
-        assert (ended.returncode, ended.stdout) == (0, "Sent 1 events.\n")
+        assert (ended.returncode, ended.stdout) == (0, "Sent 1 event.\n")
         assert [span.name for span in receiver.spans] == ["status"]
 
 
@@ -190,7 +179,7 @@ def test_send_says_why_events_are_kept():
 
         status = telemetry("status")
     assert ended.returncode == 1
-    assert "1 events are kept: " in ended.stdout
+    assert "1 event kept: " in ended.stdout
     assert "127.0.0.1" in ended.stdout
     assert "401" in status.stdout
 

@@ -7,7 +7,8 @@ from types import SimpleNamespace
 import pytest
 
 from franklinwh_telemetry import Telemetry, Vocabulary
-from franklinwh_telemetry.consenting import looked_up, turn_off
+from franklinwh_telemetry.consenting import turn_off
+from franklinwh_telemetry.plan import looked_up
 from support import APPLICATION, CONSENT, posix_only
 
 

@@ -790,7 +790,7 @@ def test_process_1_that_ends_at_once(consented, senders):
 
     program = [sys.executable, "-m", "franklinwh_telemetry"]
     status = support.run([*program, "status"])
-    for words in ("1 senders ended", "franklinwh-telemetry send", "docker run --init", "volume", "KillMode=process"):
+    for words in ("1 sender ended", "franklinwh-telemetry send", "docker run --init", "volume", "KillMode=process"):
         assert words in status.stdout
     sent = support.run([*program, "send"])
 

@@ -20,6 +20,7 @@ DEPENDENCIES = {
     "opentelemetry-exporter-otlp": "<2,>=1.43",
     "requests": ">=2.32",
     "click": ">=8.1",
+    "rich": ">=13.7",
 }
 
 FOREIGN_MODULES = """
@@ -72,7 +73,7 @@ def test_the_wheel_holds_the_package_and_nothing_else(wheel, source_root):
 
 
 def test_metadata_names_few_wide_dependencies(wheel):
-    """The dependencies are five, each of a wide range, and neither protobuf nor grpc is pinned."""
+    """The dependencies are six, each of a wide range, and neither protobuf nor grpc is pinned."""
     metadata = message_from_bytes(contents(wheel)["franklinwh_telemetry-0.1.0.dist-info/METADATA"])
     required = [re.fullmatch(r"([a-z-]+)(.*)", line) for line in metadata.get_all("Requires-Dist", [])]
 

@@ -4,11 +4,13 @@ Which applications there are on this machine: registered ones, and those that an
 
 from __future__ import annotations
 
+import json
 from typing import Final
+from uuid import UUID
 
 from franklinwh_telemetry import inifile
-from franklinwh_telemetry.consenting import looked_up
 from franklinwh_telemetry.lookup import parse_application
+from franklinwh_telemetry.plan import looked_up
 from franklinwh_telemetry.recorder import Telemetry
 from franklinwh_telemetry.spool import existing_applications, existing_spools
 from franklinwh_telemetry.vocabularies import franklinwh_cloud
@@ -54,6 +56,24 @@ def application_of(name: str, config: str | None = None) -> Telemetry:
     if config is not None:
         found.config = config
     return found
+
+
+def described_application(name: str, config: str | None, description: str) -> Telemetry:
+    """
+    The application as its own program describes it in JSON, be it registered or not.
+
+    Raises ValueError and KeyError for what is no such description.
+    """
+    fields = json.loads(description)
+    answer = fields["consent"]
+    return Telemetry(
+        name,
+        Vocabulary(fields["commands"]),
+        destination=fields["destination"],
+        policy_version=fields["policy_version"],
+        config=config,
+        consent=None if answer is None else lambda: answer is True or UUID(answer),
+    )
 
 
 def _registered() -> dict[str, object]:

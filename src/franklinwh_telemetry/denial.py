@@ -58,8 +58,9 @@ class Denied(Value):
     def explanation(self) -> str:
         """One line for people: what decided, why, and how to mend it."""
         detail = f" ({self.detail})" if self.detail else ""
-        line = f"{self.where}: {self.reason.value}{detail}"
-        return line if line.isprintable() else ascii(line)[1:-1]
+        from franklinwh_telemetry.plain import printable  # noqa: PLC0415 - only for people
+
+        return printable(f"{self.where}: {self.reason.value}{detail}")
 
     @property
     def is_withdrawal(self) -> bool:

@@ -35,6 +35,8 @@ _POSTHOG_HOSTS: Final = {
     "eu.posthog.com": "eu.i.posthog.com",
 }
 _PREFIX: Final = "posthog:"
+_SHOWN_AT_BOTH_ENDS_FROM: Final = 24
+"""PostHog's keys are longer; of a shorter one no more than its first half is shown."""
 _SEAL: Final = object()
 
 
@@ -90,13 +92,25 @@ class Destination(Value):
             return parsed
         return parsed if parsed.to_fields() == dict(fields) else foreign
 
+    @property
+    def name(self) -> str:
+        """The shortest that people know it by."""
+        return self.describe() if self.kind == "file" else self.host
+
     def describe(self) -> str:
         """The destination in words for people, the key shortened."""
         if self.kind == "file":
             return "a file on this machine"
         if self.kind == "posthog":
-            return f"PostHog at {self.url}, project {self.api_key[:8]}..."
+            return f"PostHog at {self.url}, project {shortened(self.api_key)}"
         return f"OTLP at {self.url}"
+
+
+def shortened(key: str) -> str:
+    """A key as people may see it: enough to recognise it by, not enough to use it."""
+    if len(key) >= _SHOWN_AT_BOTH_ENDS_FROM:
+        return f"{key[:8]}...{key[-4:]}"
+    return f"{key[: min(8, len(key) // 2)]}..."
 
 
 FILE: Final = Destination(_SEAL, "file", "", "", False, FILE_HOST)  # noqa: FBT003 - a field

@@ -106,6 +106,11 @@ def load_vocabulary(spec: str) -> Vocabulary | str:
     return vocabulary if isinstance(vocabulary, Vocabulary) else f"{spec} is no Vocabulary but {type(found).__name__}"
 
 
+def application_name(spec: str) -> str:
+    """How an application is called whose vocabulary is at `module:object`: as the module's top package."""
+    return spec.partition(":")[0].partition(".")[0].lower().replace("_", "-")
+
+
 def _load_console_script(name: str) -> Callable[[], object] | str:
     from importlib.metadata import entry_points  # noqa: PLC0415 - slow, and only needed here
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, final
 
 from franklinwh_telemetry import guard
 from franklinwh_telemetry.denial import Denied
+from franklinwh_telemetry.destination import FILE
 from franklinwh_telemetry.spool import PLACES, existing_spools
 from franklinwh_telemetry.statefolder import FolderRefusal, check_folder, foresee, read_small
 from franklinwh_telemetry.tally import Tally
@@ -18,15 +19,32 @@ from franklinwh_telemetry.tally import Tally
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from franklinwh_telemetry.consent import Granted
     from franklinwh_telemetry.recorder import Telemetry
     from franklinwh_telemetry.spool import Spool
 
 MAX_TROUBLE_BYTES: Final = 4096
+_LONGEST_PAUSE_S: Final = 2 * 24 * 60 * 60.0
 
 DEAD_SENDERS_REMEDY: Final = (
     "run `franklinwh-telemetry send`; in a container start it with `docker run --init` and keep the state folder in a "
     "volume; under systemd set KillMode=process"
 )
+
+LAST_ERROR_REMEDY: Final = "the command itself was not affected; report it if that goes on"
+
+LABEL_WIDTH: Final = 12
+
+NOT_SENT: Final = {
+    "refused": "not sent",
+    "dropped": "not sent",
+    "dispatch": "not recorded",
+    "discarded": "thrown away",
+}
+"""How the names of the counts begin that tell of events which were not delivered, and what they are shown as."""
+
+WARNINGS: Final = ("not sent", "not recorded", "last trouble", "senders", "last error")
+"""What a fact is about that somebody should look at."""
 
 EXPLAINED: Final = {
     "refused_record_too_large": "larger than an event can be, so not ours; check what else writes there",
@@ -38,6 +56,7 @@ EXPLAINED: Final = {
     "dropped_too_old": "older than 30 days; check the clock if they were not, and the destination if they were",
     "dropped_spool_full": "more than 1,000 waited; check the destination, or run `franklinwh-telemetry send`",
     "dropped_queue_full": "more than 1,000 waited in memory; the program should call flush() more often",
+    "discarded_on_withdrawal": "thrown away, unsent, when the yes was taken back, as it should be",
     "dispatch_uuid_not_random": "the program passed a UUID that is not a random one; report that to its makers",
 }
 """What a count means, and what can be done about it."""
@@ -89,18 +108,23 @@ class Status:
     """
     The state of one application on this machine.
 
-    `decision` names the rule and the file or variable that decided; `counts` has, by name, what was delivered,
-    refused, dropped or left unrecorded, since the state folder was made; `senders_died` is how many senders were
-    started and never came to their end.
+    `decision` names the rule and the file or variable that decided; `agreed` the policy's version and the date of the
+    yes, and `paused` until when no other attempt is made, each empty where there is none; `anything_kept`
+    whether the state folder is there; `counts` has, by name, what
+    was delivered, refused, dropped or left unrecorded, since the state folder was made; `senders_died` is how many
+    senders were started and never came to their end.
     """
 
     __slots__ = (
+        "agreed",
+        "anything_kept",
         "application",
         "counts",
         "decision",
         "destination",
         "enabled",
         "last_error",
+        "paused",
         "pending",
         "senders_died",
         "state_folder",
@@ -120,6 +144,9 @@ class Status:
         senders_died: int,
         trouble: str,
         last_error: str,
+        agreed: str,
+        paused: str,
+        anything_kept: bool,
     ) -> None:
         self.application = application
         self.enabled = enabled
@@ -131,32 +158,64 @@ class Status:
         self.senders_died = senders_died
         self.trouble = trouble
         self.last_error = last_error
+        self.agreed = agreed
+        self.paused = paused
+        self.anything_kept = anything_kept
 
     def to_fields(self) -> dict[str, object]:
         """All of it by name, ready for JSON."""
         return {name: getattr(self, name) for name in self.__slots__}
 
-    def lines(self) -> list[str]:
-        """All of it in words, a line each."""
-        lines = [f"{self.application}: {'on' if self.enabled else 'off'}", f"  decided by    {self.decision}"]
+    def facts(self) -> list[tuple[str, str]]:
+        """All of it in words: what each is about, and what there is to say."""
+        from franklinwh_telemetry.plain import counted  # noqa: PLC0415 - only for people
+
+        counts = self.counts
+        facts = [("decided by", self.decision), ("so", self._meaning())]
         if self.destination:
-            lines.append(f"  destination   {self.destination}")
-        lines.append(f"  waiting       {self.pending} events")
-        lines.append(f"  delivered     {self.counts.get('delivered', 0)} events")
-        lines.extend(
-            f"  {name.replace('_', ' ')}: {count}{f' ({EXPLAINED[name]})' if name in EXPLAINED else ''}"
-            for name, count in self.counts.items()
-            if name.startswith(("refused", "dropped", "discarded", "dispatch")) and count
+            facts.append(("destination", self.destination))
+        if self.agreed:
+            facts.append(("agreed to", self.agreed))
+        waiting = counted(self.pending, "event")
+        facts.append(("waiting", f"{waiting}; {self.paused}" if self.pending and self.paused else waiting))
+        facts.append(("delivered", counted(counts.get("delivered", 0), "event")))
+        facts.extend(
+            (
+                NOT_SENT[name.partition("_")[0]],
+                f"{name.replace('_', ' ')}: {count}{f' ({EXPLAINED[name]})' if name in EXPLAINED else ''}",
+            )
+            for name, count in counts.items()
+            if name.partition("_")[0] in NOT_SENT and count
         )
         if self.trouble:
-            lines.append(f"  last trouble  {self.trouble}")
+            facts.append(("last trouble", self.trouble))
         if self.senders_died:
-            lines.append(f"  {self.senders_died} senders ended before they were done: {DEAD_SENDERS_REMEDY}")
+            facts.append(
+                ("senders", f"{counted(self.senders_died, 'sender')} ended before it was done: {DEAD_SENDERS_REMEDY}")
+            )
         if self.last_error:
-            lines.append(f"  last error    {self.last_error} ({self.counts.get('errors', 0)} in all)")
+            facts.append(("last error", f"{self.last_error} ({counts.get('errors', 0)} in all); {LAST_ERROR_REMEDY}"))
         if self.state_folder:
-            lines.append(f"  kept in       {self.state_folder}")
-        return [line if line.isprintable() else ascii(line)[1:-1] for line in lines]
+            facts.append(("kept in", self.state_folder if self.anything_kept else f"{self.state_folder} (not there)"))
+        return facts
+
+    @property
+    def heading(self) -> str:
+        """The application, and whether telemetry is on."""
+        return f"{self.application}: {'on' if self.enabled else 'off'}"
+
+    def lines(self) -> list[str]:
+        """All of it in words, a line each."""
+        from franklinwh_telemetry.plain import facts_lines  # noqa: PLC0415 - only for people
+
+        return [self.heading, *facts_lines(self.facts(), LABEL_WIDTH)]
+
+    def _meaning(self) -> str:
+        if not self.enabled:
+            return "nothing is recorded and nothing is sent"
+        if self.destination == FILE.describe():
+            return "five facts about each command are kept in that file, and nothing leaves this machine"
+        return "five facts about each command are sent there, and nothing else"
 
 
 def read_status(telemetry: Telemetry) -> Status:
@@ -184,7 +243,24 @@ def read_status(telemetry: Telemetry) -> Status:
         ),
         trouble="; ".join(dict.fromkeys(_troubles(root, folder, spools))),
         last_error=_last_error(folder),
+        agreed="" if isinstance(allowed, Denied) else _agreed(allowed.granted, telemetry.policy_version),
+        paused=_paused(spools, now_s),
+        anything_kept=bool(folder) and os.path.lexists(folder),
     )
+
+
+def _agreed(granted: Granted, today: int) -> str:
+    """What the yes was given to, as far as it says so; one written by hand may not."""
+    version = f"policy version {today}" if granted.policy is None else f"policy version {granted.policy}"
+    return version if granted.since is None else f"{version}, on {granted.since}"
+
+
+def _paused(spools: list[Spool], now_s: float) -> str:
+    pauses = [trouble.until_ms for spool in spools if spool.backing_off(now_s) and (trouble := read_trouble(spool))]
+    if not pauses:
+        return ""
+    until = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(min(min(pauses) / 1000, now_s + _LONGEST_PAUSE_S)))
+    return f"the next attempt is not before {until}; `franklinwh-telemetry send` makes one now"
 
 
 def _troubles(root: str | FolderRefusal, folder: str, spools: list[Spool]) -> Iterator[str]:

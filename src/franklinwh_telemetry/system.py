@@ -14,6 +14,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Callable, Mapping
     from typing import TypeGuard
 
@@ -207,6 +208,26 @@ def creation_flags() -> int:
 
         return subprocess.CREATE_NO_WINDOW | subprocess.IDLE_PRIORITY_CLASS
     return 0
+
+
+def interrupt(child: subprocess.Popen[bytes]) -> None:
+    """Ask a child to tidy up and end, as Ctrl-C would; on Windows it is ended without being asked."""
+    if sys.platform == "win32":
+        child.terminate()
+        return
+    import signal  # noqa: PLC0415
+
+    child.send_signal(signal.SIGINT)
+
+
+def is_in_foreground(terminal: int) -> bool:
+    """Whether this process may read from its *terminal*: one in the background would be stopped by the attempt."""
+    if sys.platform == "win32":
+        return True
+    try:
+        return os.tcgetpgrp(terminal) == os.getpgrp()
+    except OSError:
+        return True  # a terminal that does not control this process stops nobody
 
 
 def start_watchdog(lifetime_s: float, status: int) -> None:

@@ -1,37 +1,66 @@
 """
-click (and typer, whose programs are click's): the group behind `add_telemetry_command`.
+click: the group behind `add_telemetry_command`.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from franklinwh_telemetry.integrations.command import ACTIONS, HELP, run_action
+from franklinwh_telemetry.integrations.command import ACTIONS, EXAMPLES, HELP, OPTIONS, STATUSES, run_action, sentence
 
 if TYPE_CHECKING:
     from franklinwh_telemetry.recorder import Telemetry
 
 
+class _Action(click.Command):
+    """One of the actions; its help ends with examples, by the name under which the program was started."""
+
+    def __init__(self, telemetry: Telemetry, name: str, summary: str) -> None:
+        options = OPTIONS.get(name, {}).items()
+        parameters: list[click.Parameter] = [
+            click.Option([option, _parameter(option)], is_flag=True, help=sentence(meaning))
+            for option, meaning in options
+        ]
+        super().__init__(name, params=parameters, help=sentence(summary))
+        self._telemetry = telemetry
+
+    def invoke(self, ctx: click.Context) -> None:
+        """Do it, and end the program with its status."""
+        action = str(self.name)
+        chosen = [option for option in OPTIONS.get(action, {}) if ctx.params.get(_parameter(option))]
+        ctx.exit(run_action(self._telemetry, action, chosen))
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the examples and the exit statuses."""
+        _write_epilog(formatter, ctx.parent or ctx, EXAMPLES[str(self.name)])
+
+
+class _Actions(click.Group):
+    """The group of them."""
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the examples and the exit statuses."""
+        _write_epilog(formatter, ctx, EXAMPLES[""])
+
+
 def telemetry_group(telemetry: Telemetry, name: str) -> click.Group:
     """A click group *name* with the actions on, off, status, show and erase for *telemetry*."""
-    group = click.Group(name, help=HELP)
+    group = _Actions(name, help=HELP)
     for action, summary in ACTIONS.items():
-        group.add_command(_command(telemetry, action, summary))
+        group.add_command(_Action(telemetry, action, summary))
     return group
 
 
-def _command(telemetry: Telemetry, action: str, summary: str) -> click.Command:
-    def callback(**options: Any) -> None:
-        chosen = [f"--{what}" for what in ("example", "pending", "sent", "raw") if options.get(what)]
-        click.get_current_context().exit(
-            run_action(telemetry, action, yes=bool(options.get("yes")), more=chosen),
-        )
+def _write_epilog(formatter: click.HelpFormatter, program: click.Context, examples: tuple[str, ...]) -> None:
+    formatter.write_paragraph()
+    formatter.write("Examples:\n")
+    for line in examples:
+        formatter.write(f"  {program.command_path} {line}\n")
+    formatter.write_paragraph()
+    formatter.write(f"{STATUSES}\n")
 
-    parameters: list[click.Parameter] = []
-    if action == "on":
-        parameters.append(click.Option(["--yes"], is_flag=True, help="Do not ask: you have read what would be sent."))
-    if action == "show":
-        parameters.extend(click.Option([f"--{what}"], is_flag=True) for what in ("example", "pending", "sent", "raw"))
-    return click.Command(action, callback=callback, params=parameters, help=f"{summary[0].upper()}{summary[1:]}.")
+
+def _parameter(option: str) -> str:
+    return f"chosen_{option.removeprefix('--')}"

@@ -3,10 +3,22 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Final
+from typing import Any, Final, final
+
+from franklinwh_telemetry.destination import shortened
+from franklinwh_telemetry.plain import moment
 
 _KEY_NAMES: Final = ("api_key", "token")
-_SHOWN_OF_A_KEY: Final = 8
+_ATTRIBUTES: Final = frozenset(
+    f"franklinwh.{name}" for name in ("command", "execution_latency_ms", "success", "execution_uuid")
+)
+_SPAN_KEYS: Final = frozenset(
+    ("traceId", "spanId", "flags", "name", "kind", "startTimeUnixNano", "endTimeUnixNano", "attributes", "status"),
+)
+_POSTHOG_KEYS: Final = frozenset(("distinct_id", "event", "properties", "timestamp", "uuid"))
+_POSTHOG_PROPERTIES: Final = frozenset(
+    ("$geoip_disable", "$ip", "$process_person_profile", "command", "execution_latency_ms", "success"),
+)
 _END_OF_HEAD: Final = b"\r\n\r\n"
 
 
@@ -44,20 +56,14 @@ def _shorten(value: Any) -> Any:
     if not isinstance(value, dict):
         return value
     return {
-        name: f"{item[:_SHOWN_OF_A_KEY]}..." if name in _KEY_NAMES and isinstance(item, str) else _shorten(item)
+        name: shortened(item) if name in _KEY_NAMES and isinstance(item, str) else _shorten(item)
         for name, item in value.items()
     }
 
 
 def spans_of(body: bytes) -> list[str]:
     """Each span of an OTLP request in OTLP's JSON form, a line each."""
-    decoded = _decode_otlp(body)
-    return [
-        json.dumps(span, ensure_ascii=False)
-        for resource_spans in decoded.get("resourceSpans", ())
-        for scope_spans in resource_spans.get("scopeSpans", ())
-        for span in scope_spans.get("spans", ())
-    ]
+    return [json.dumps(span, ensure_ascii=False) for span in _spans(_decode_otlp(body))]
 
 
 def _decode_otlp(body: bytes) -> Any:
@@ -84,3 +90,76 @@ def _with_hex_ids(value: Any) -> Any:
         name: base64.b64decode(item).hex() if name in ("traceId", "spanId") else _with_hex_ids(item)
         for name, item in value.items()
     }
+
+
+@final
+class Facts:
+    """The five facts of one event, read back from the bytes of a request as its receiver would."""
+
+    __slots__ = ("command", "executed", "execution_uuid", "latency_ms", "success")
+
+    def __init__(self, *, command: str, executed: str, latency_ms: int, success: bool, execution_uuid: str) -> None:
+        self.command = command
+        self.executed = executed
+        self.latency_ms = latency_ms
+        self.success = success
+        self.execution_uuid = execution_uuid
+
+    def to_fields(self) -> dict[str, object]:
+        """The five by their names."""
+        return {
+            "command": self.command,
+            "executed_timestamp": self.executed,
+            "execution_latency_ms": self.latency_ms,
+            "success": self.success,
+            "execution_uuid": self.execution_uuid,
+        }
+
+
+def facts_of(body: Any) -> list[Facts]:
+    """
+    The events in the body of a request, as `decoded` gives it.
+
+    None where it holds something else, be it one thing more than the five facts and the protocol's constants.
+    """
+    try:
+        if "batch" in body:
+            return [_of_posthog(item) for item in body["batch"]]
+        return [_of_span(span) for span in _spans(body)]
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
+        return []
+
+
+def _of_posthog(item: Any) -> Facts:
+    properties = item["properties"]
+    if properties.keys() != _POSTHOG_PROPERTIES or item.keys() != _POSTHOG_KEYS:
+        raise ValueError("more than an event of ours")
+    return Facts(
+        command=str(properties["command"]),
+        executed=str(item["timestamp"]),
+        latency_ms=int(properties["execution_latency_ms"]),
+        success=properties["success"] is True,
+        execution_uuid=str(item["distinct_id"]),
+    )
+
+
+def _of_span(span: Any) -> Facts:
+    values = {item["key"]: next(iter(item["value"].values())) for item in span["attributes"]}
+    if values.keys() != _ATTRIBUTES or not span.keys() <= _SPAN_KEYS:
+        raise ValueError("more than a span of ours")
+    return Facts(
+        command=str(values["franklinwh.command"]),
+        executed=moment(int(span["startTimeUnixNano"]) // 1_000_000),
+        latency_ms=int(values["franklinwh.execution_latency_ms"]),
+        success=values["franklinwh.success"] is True,
+        execution_uuid=str(values["franklinwh.execution_uuid"]),
+    )
+
+
+def _spans(body: Any) -> list[Any]:
+    return [
+        span
+        for resource_spans in body.get("resourceSpans", ())
+        for scope_spans in resource_spans.get("scopeSpans", ())
+        for span in scope_spans.get("spans", ())
+    ]
