@@ -195,15 +195,14 @@ def _add_to_parser(parser: argparse.ArgumentParser, telemetry: Telemetry, name: 
         subparsers = parser.add_subparsers()
     formatter = argparse.RawDescriptionHelpFormatter
     command = subparsers.add_parser(name, help=HELP, description=HELP, formatter_class=formatter)
-    program = command.prog.replace("%", "%%")
-    command.epilog = _epilog(program, "")
+    command.epilog = _epilog(command.prog, "")
     actions = command.add_subparsers(dest="telemetry_action", required=True, metavar="ACTION")
     for action, summary in ACTIONS.items():
         added = actions.add_parser(
             action,
             help=summary,
             description=sentence(summary),
-            epilog=_epilog(program, action),
+            epilog=_epilog(command.prog, action),
             formatter_class=formatter,
         )
         for option, meaning in OPTIONS.get(action, {}).items():
