@@ -14,7 +14,7 @@ import pytest
 import trustme
 
 import support
-from doubles.collector import Collector, DidNotStart, free_port
+from doubles.collector import Collector, NotStartedError, free_port
 from doubles.leaks import nothing_leaks  # noqa: F401 - an autouse fixture
 from doubles.otlp import decode_otlp_json
 from doubles.posthog import KNOWN_KEY, PostHogDouble
@@ -172,7 +172,7 @@ def test_a_wrong_posthog_key_stops_the_start(collector_binary: Path, tmp_path: P
     """PostHog would answer 200 and drop everything; the Collector asks first, and does not start."""
     with PostHogDouble() as posthog:
         collector = Collector(collector_binary, tmp_path, "posthog", **posthog_settings(posthog.url, "phc_surprise"))
-        with pytest.raises(DidNotStart) as reason:
+        with pytest.raises(NotStartedError) as reason:
             collector.start()
 
     assert "key" in str(reason.value)
@@ -195,10 +195,7 @@ def test_another_otlp_backend_gets_the_contracts_message(
 
 
 def test_a_full_queue_is_told_and_what_was_acknowledged_survives_kills(collector_binary: Path, tmp_path: Path) -> None:
-    """
-    With PostHog away and no room left the sender is told 503 and keeps its events; killed again and again, the
-    Collector delivers all that it had acknowledged, each once, as soon as PostHog is back.
-    """
+    """With PostHog away and no room left the answer is 503; after three kills, all that was acknowledged arrives."""
     settings = posthog_settings(f"http://127.0.0.1:{free_port()}")
     collector = Collector(collector_binary, tmp_path, "posthog", **settings, FRANKLINWH_QUEUE_SPANS="1000")
     acknowledged: list[int] = []

@@ -119,7 +119,7 @@ def build() -> Path:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.write_bytes(content)
             environment = {**os.environ, "PATH": f"{go}{os.pathsep}{os.environ['PATH']}"}
-            done = subprocess.run(["sh", f"{folder}/build.sh"], env=environment, stdout=sys.stderr, check=False)
+            done = subprocess.run(["/bin/sh", f"{folder}/build.sh"], env=environment, stdout=sys.stderr, check=False)
             if done.returncode:
                 sys.exit("the Collector could not be built")
             binary.parent.mkdir(exist_ok=True)

@@ -54,7 +54,7 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-class DidNotStart(Exception):
+class NotStartedError(Exception):
     """The Collector ended before it was ready; the text is its log."""
 
 
@@ -111,7 +111,7 @@ class Collector:
             return str(answer.read().decode())
 
     def start(self) -> None:
-        """Start, and return once it is ready; `DidNotStart` if it ends before."""
+        """Start, and return once it is ready; `NotStartedError` if it ends before."""
         attempts = 1 if self.port else ATTEMPTS
         for attempt in range(attempts):
             # The port of OTLP is the last to be let go, so that the two others cannot be given it.
@@ -120,7 +120,7 @@ class Collector:
             self._launch()
             try:
                 self._wait_until_ready()
-            except DidNotStart as reason:
+            except NotStartedError as reason:
                 if "address already in use" in str(reason) and attempt + 1 < attempts:
                     continue
                 raise
@@ -162,12 +162,12 @@ class Collector:
         while time.monotonic() < deadline:
             if self._process.poll() is not None:
                 self._process = None
-                raise DidNotStart(self._log_of_this_life())
+                raise NotStartedError(self._log_of_this_life())
             with contextlib.suppress(urllib.error.URLError, OSError), urllib.request.urlopen(health, timeout=1):
                 return
             time.sleep(0.05)
         self.kill()
-        raise DidNotStart(f"not ready within {START_S} s\n{self._log_of_this_life()}")
+        raise NotStartedError(f"not ready within {START_S} s\n{self._log_of_this_life()}")
 
     def _log_of_this_life(self) -> str:
         return self.log_path.read_bytes()[self._began :].decode(errors="replace")
