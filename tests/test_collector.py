@@ -6,7 +6,6 @@ import json
 import os
 import socket
 import ssl
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,53 +17,18 @@ from doubles.collector import Collector, NotStartedError, free_port
 from doubles.leaks import nothing_leaks  # noqa: F401 - an autouse fixture
 from doubles.otlp import decode_otlp_json
 from doubles.posthog import KNOWN_KEY, PostHogDouble
-from doubles.records import APPLICATION, Told, make_record
-from franklinwh_telemetry.destination import Destination, parse_destination
-from franklinwh_telemetry.sender.delivery import Delivery
+from doubles.records import APPLICATION
+from doubles.sending import ids, recent, send
 from franklinwh_telemetry.sender.posthog import batch_body, event_of
 from franklinwh_telemetry.sender.spans import otlp_json
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from franklinwh_telemetry.event import Record
+    from collections.abc import Iterator
 
 # The first of them may have to build the Collector.
 pytestmark = pytest.mark.timeout(900)
 
 EVENT_NAME = "franklinwh_cloud_execution"
-
-
-def recent(first: int, count: int = 1) -> list[Record]:
-    """Records of a moment ago, numbered: the gate takes none that are old."""
-    now_ms = time.time_ns() // 1_000_000
-    return [
-        make_record(number, executed_at_ms=now_ms - number, latency_ms=number, success=number % 2 == 0)
-        for number in range(first, first + count)
-    ]
-
-
-def send(url: str, folder: Path, records: Sequence[Record]) -> Told:
-    """Send for real, as the sender does, and return what it was told."""
-    destination = parse_destination(url)
-    assert isinstance(destination, Destination)
-    told = Told()
-    delivery = Delivery(
-        application=APPLICATION,
-        destination=destination,
-        folder=str(folder),
-        may_send=lambda: True,
-        outcome=told,
-        deadline_s=10.0,
-    )
-    delivery.deliver(records)
-    delivery.close()
-    return told
-
-
-def ids(records: Sequence[Record]) -> list[int]:
-    """The span ids, by which a sender is told of each record."""
-    return [record.span_id for record in records]
 
 
 def spans(collector: Collector) -> list[dict[str, Any]]:
