@@ -15,7 +15,7 @@ import (
 // not at all, and what came out comes out again unchanged.
 func FuzzGate(f *testing.F) {
 	for _, one := range contractCases(f) {
-		f.Add(marshal(f, one.traces(f)), testNowMS)
+		f.Add(marshal(f, one.traces(f)), one.Facts.ExecutedAtMS)
 	}
 	f.Add(marshal(f, mixedTraces()), testNowMS)
 	f.Add(marshal(f, canaryTraces("surprise", "status")), testNowMS)
