@@ -1,6 +1,8 @@
 package commandgateprocessor
 
 import (
+	"fmt"
+
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/ptrace"
 )
@@ -21,9 +23,10 @@ type rebuilder struct {
 	unknownCommand UnknownCommand
 }
 
+// newRebuilder is the one way from a configuration to a gate; its error is the first fault, in one line.
 func newRebuilder(config *Config) (*rebuilder, error) {
-	if err := config.Validate(); err != nil {
-		return nil, err
+	if config.UnknownCommand != UnknownCommandOther && config.UnknownCommand != UnknownCommandDrop {
+		return nil, fmt.Errorf("`unknown_command` is %s: write `other` or `drop`", quote(string(config.UnknownCommand)))
 	}
 	vocabularies, err := parseVocabularies(config.Vocabularies)
 	if err != nil {
