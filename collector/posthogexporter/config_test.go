@@ -65,9 +65,10 @@ func TestUnmarshalReadsEveryOption(t *testing.T) {
 	queue.Sizer = exporterhelper.RequestSizerTypeItems
 	queue.QueueSize = 50_000
 	queue.StorageID = &storage
-	queue.Batch = configoptional.Some(exporterhelper.BatchConfig{
-		FlushTimeout: time.Second, Sizer: exporterhelper.RequestSizerTypeItems, MinSize: 500, MaxSize: 5_000,
-	})
+	batch := queue.Batch.GetOrInsertDefault()
+	batch.FlushTimeout = time.Second
+	batch.MinSize = 500
+	batch.MaxSize = 5_000
 	retry := configretry.NewDefaultBackOffConfig()
 	retry.InitialInterval = time.Second
 	retry.MaxElapsedTime = 0

@@ -30,12 +30,10 @@ func createDefaultConfig() component.Config {
 
 	queue := exporterhelper.NewDefaultQueueConfig()
 	// One request for each OTLP request would be many small ones: PostHog is made for batches.
-	queue.Batch = configoptional.Some(exporterhelper.BatchConfig{
-		FlushTimeout: 200 * time.Millisecond,
-		Sizer:        exporterhelper.RequestSizerTypeItems,
-		MinSize:      1_000,
-		MaxSize:      10_000,
-	})
+	batch := queue.Batch.GetOrInsertDefault()
+	batch.Sizer = exporterhelper.RequestSizerTypeItems
+	batch.MinSize = 1_000
+	batch.MaxSize = 10_000
 
 	return &Config{
 		ClientConfig: client,
