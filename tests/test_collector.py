@@ -135,9 +135,9 @@ def test_posthog_keeps_one_event_a_command(collector_binary: Path, tmp_path: Pat
 def test_a_wrong_posthog_key_stops_the_start(collector_binary: Path, tmp_path: Path) -> None:
     """PostHog would answer 200 and drop everything; the Collector asks first, and does not start."""
     with PostHogDouble() as posthog:
-        collector = Collector(collector_binary, tmp_path, "posthog", **posthog_settings(posthog.url, "phc_surprise"))
-        with pytest.raises(NotStartedError) as reason:
-            collector.start()
+        settings = posthog_settings(posthog.url, "phc_surprise")
+        with pytest.raises(NotStartedError) as reason, Collector(collector_binary, tmp_path, "posthog", **settings):
+            pytest.fail("it has started")
 
     assert "key" in str(reason.value)
     assert "phc_surprise" not in str(reason.value)

@@ -6,6 +6,8 @@ import hashlib
 import http.client
 import io
 import json
+import re
+import socket
 import ssl
 import tarfile
 import time
@@ -116,6 +118,20 @@ class Stack:
             return answer.status
         finally:
             connection.close()
+
+    def ask_public_at_once(self, count: int) -> list[int]:
+        """Put that many requests on one connection without waiting for an answer, and return the statuses."""
+        context = ssl.create_default_context()
+        self.authority.configure_trust(context)
+        head = "POST /v1/traces HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 2\r\n"
+        last = f"{head}Connection: close\r\n\r\n{{}}"
+        with (
+            socket.create_connection(("127.0.0.1", self.public_port), timeout=20) as plain,
+            context.wrap_socket(plain, server_hostname="localhost") as connection,
+        ):
+            connection.sendall((f"{head}\r\n{{}}" * (count - 1) + last).encode())
+            answers = b"".join(iter(lambda: connection.recv(65536), b""))
+        return [int(status) for status in re.findall(rb"HTTP/1\.1 (\d{3})", answers)]
 
     def _archive(self, path: str) -> tarfile.TarFile:
         return tarfile.open(fileobj=io.BytesIO(self.copied(path).stdout))
@@ -244,8 +260,9 @@ def test_the_public_way_in_has_limits(stack: Stack) -> None:
     assert stack.ask_public("POST", "/v1/traces", b"x" * (1024 * 1024 + 1)) == 413
 
     began = time.monotonic()
-    statuses = [stack.ask_public("POST", "/v1/traces") for _ in range(150)]
+    statuses = stack.ask_public_at_once(90)
     allowed = 51 + 10 * (time.monotonic() - began)
+    assert len(statuses) == 90
     assert set(statuses) == {200, 429}
     assert statuses.count(200) <= allowed + 1
 
