@@ -11,7 +11,10 @@ MAKEFLAGS += --no-print-directory
 export PYTHONNOUSERSITE := 1
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 
-.PHONY: help setup demo test test-quick test-otel test-all lint format bench lock clean
+# The Go side; it uses the Go on the path, or else installs one with this Python.
+GO_SIDE = $(MAKE) -C collector PYTHON="$(CURDIR)/$(BIN)/python"
+
+.PHONY: help setup collector demo test test-quick test-otel test-all lint format bench lock clean
 
 help: ## print this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile | expand -t 12
@@ -20,10 +23,14 @@ setup: ## make .venv, or bring it up to date
 	@test -n "$(PYTHON)" || { echo "no Python >= 3.10 that has venv and ensurepip was found" >&2; exit 1; }
 	@$(PYTHON) tools/environments.py
 
+collector: setup ## build the Collector, unless these sources have been built before, and print where it lies
+	@$(BIN)/python tools/collector.py build
+
 demo: setup ## the main job, end to end, on this machine alone
 	@$(BIN)/franklinwh-telemetry demo
 
-test: setup ## all tests with coverage, then again on the installed wheel and on each OpenTelemetry release
+test: setup ## all tests, Go's and Python's with coverage, then again on the wheel and on each OpenTelemetry release
+	@$(GO_SIDE) test build
 	@$(BIN)/python tools/run_tests.py dev wheel otel
 
 test-quick: setup ## the tests in .venv alone, without coverage
@@ -33,15 +40,17 @@ test-otel: setup ## the wire, status and contract tests on each OpenTelemetry re
 	@$(BIN)/python tools/run_tests.py otel
 
 test-all: setup ## as test, and on every CPython from 3.10 to 3.14 that is here, and on the newest OpenTelemetry
+	@$(GO_SIDE) test build
 	@$(BIN)/python tools/run_tests.py dev wheel otel newest pythons
 
-lint: setup ## style, format, types, direction of imports
+lint: setup ## style, format, types, direction of imports, and that what tools generate is up to date
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/mypy --platform win32 src
 	@$(BIN)/mypy --platform darwin src
 	@$(BIN)/lint-imports
+	@$(GO_SIDE) lint verify
 
 format: setup ## let ruff put style and format right where it can
 	@$(BIN)/ruff check --fix .
@@ -50,10 +59,10 @@ format: setup ## let ruff put style and format right where it can
 bench: setup ## measure what the user's thread pays
 	@$(BIN)/python tools/bench.py
 
-lock: setup ## write requirements-dev.txt anew from requirements-dev.in, with the newest releases
+lock: setup ## write requirements-dev.txt and Go's lock anew from their .in files, with the newest releases
 	@$(BIN)/python tools/environments.py --lock
 
 clean: ## remove what the other targets made here; the user's cache folder stays
 	rm -rf .venv build dist htmlcov .coverage .coverage.* .hypothesis .import_linter_cache
-	rm -rf .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .mypy_cache .pytest_cache .ruff_cache collector/build
 	find src tests tools -name __pycache__ -type d -prune -exec rm -rf {} +

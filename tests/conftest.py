@@ -16,6 +16,7 @@ import hypothesis
 import hypothesis.configuration
 import pytest
 
+import doubles.collector  # noqa: F401 - remembers the caller's environment before any test changes it
 import support
 from franklinwh_telemetry import dispatch, guard
 from franklinwh_telemetry.launch import SENDER_MARK
@@ -23,6 +24,7 @@ from franklinwh_telemetry.launch import SENDER_MARK
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from doubles.collector import Collector
     from doubles.misfortune import World
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -146,6 +148,27 @@ def source_root() -> Path:
     if not (ROOT / "src" / "franklinwh_telemetry").is_dir():
         pytest.skip("the sources are out of the way")
     return ROOT
+
+
+@pytest.fixture(scope="session")
+def collector_binary() -> Path:
+    """
+    Return the real Collector; it is built if nobody has built these sources yet, which takes minutes.
+    """
+    from doubles.collector import built_binary
+
+    return built_binary()
+
+
+@pytest.fixture
+def collector(collector_binary: Path, tmp_path: Path) -> Iterator[Collector]:
+    """
+    Give the test a Collector with the backend `file`, which has said that it is ready.
+    """
+    from doubles.collector import Collector
+
+    with Collector(collector_binary, tmp_path / "collector") as started:
+        yield started
 
 
 @pytest.fixture(scope="session")

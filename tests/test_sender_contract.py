@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from google.protobuf import json_format
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from doubles import contract
 from doubles.leaks import nothing_leaks  # noqa: F401 - an autouse fixture
+from doubles.otlp import decode_otlp_json
 from doubles.posthog import PostHogDouble
 from doubles.records import Told
 from franklinwh_telemetry.destination import Destination, parse_destination
@@ -45,19 +43,6 @@ def deliver(case: dict[str, Any], destination: object, folder: Path) -> None:
     delivery.deliver([contract.record_of(case)])
     delivery.close()
     assert told.accepted_ids == [int(case["span_id"], 16)]
-
-
-def decode_otlp_json(fields: dict[str, Any]) -> ExportTraceServiceRequest:
-    """OTLP/JSON differs from protobuf's own JSON in its ids only: hex there, base64 here."""
-
-    def with_base64_ids(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        return {
-            key: base64.b64encode(bytes.fromhex(value)).decode() if key in ("traceId", "spanId") else value
-            for key, value in pairs
-        }
-
-    converted = json.loads(json.dumps(fields), object_pairs_hook=with_base64_ids)
-    return json_format.ParseDict(converted, ExportTraceServiceRequest())
 
 
 def test_every_case_has_its_file_and_every_file_its_case() -> None:

@@ -17,6 +17,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 LOCK = ROOT / "requirements-dev.txt"
 SOURCE_OF_LOCK = ROOT / "requirements-dev.in"
+LOCKS = ("requirements-dev", "collector/requirements-go")
+"""What `make lock` writes anew, each from the `.in` file beside it."""
 DEVELOPMENT = ROOT / ".venv"
 OTHERS = ROOT / "build" / "environments"
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "franklinwh-telemetry" / "uv"
@@ -121,7 +123,8 @@ def pins() -> list[str]:
 def lock() -> None:
     """Resolve once for CPython 3.10 and newer on every platform; neither an index nor a folder is written down."""
     shape = ("--universal", "--python-version", "3.10", "--generate-hashes", "--upgrade", "--quiet")
-    uv("pip", "compile", *shape, "--no-header", "--no-emit-index-url", SOURCE_OF_LOCK.name, "--output-file", LOCK.name)
+    for name in LOCKS:
+        uv("pip", "compile", *shape, "--no-header", "--no-emit-index-url", f"{name}.in", "--output-file", f"{name}.txt")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,3 @@
+module github.com/franklinwh-telemetry/franklinwh-telemetry/collector/healthprobe
+
+go 1.26.0

@@ -1,0 +1,75 @@
+package posthogexporter // import "github.com/franklinwh-telemetry/franklinwh-telemetry/collector/posthogexporter"
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// userAgent says what sends and nothing about whose; `headers` in the configuration replaces it.
+const userAgent = "franklinwh-telemetry"
+
+// client makes the exporter's requests. It holds the configured HTTP client, and follows no redirects.
+type client struct {
+	http *http.Client
+	base string
+	host string
+}
+
+func newClient(configured *http.Client, endpoint string) (*client, error) {
+	parsed, err := url.Parse(endpoint)
+	if err != nil {
+		return nil, errors.New("endpoint: must be a URL")
+	}
+	// A redirect is followed by a GET without the events, whose answer would look like one to them.
+	configured.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return &client{http: configured, base: strings.TrimSuffix(endpoint, "/"), host: parsed.Host}, nil
+}
+
+// post sends the pieces as one body, uncopied, and reads the answer. An error means that there was none.
+func (c *client) post(ctx context.Context, path string, pieces ...[]byte) (answer, error) {
+	length := 0
+	for _, piece := range pieces {
+		length += len(piece)
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, c.base+path, nil)
+	if err != nil {
+		return answer{}, err
+	}
+	request.ContentLength = int64(length)
+	// With it, the transport can repeat a request by itself when an idle connection turns out to be closed.
+	request.GetBody = func() (io.ReadCloser, error) {
+		readers := make([]io.Reader, len(pieces))
+		for i, piece := range pieces {
+			readers[i] = bytes.NewReader(piece)
+		}
+		return io.NopCloser(io.MultiReader(readers...)), nil
+	}
+	request.Body, _ = request.GetBody()
+	request.Header.Set("Content-Type", jsonMediaType)
+	request.Header.Set("User-Agent", userAgent)
+	// Answers are a few bytes, and a compressed one could unfold to more than what is read.
+	request.Header.Set("Accept-Encoding", "identity")
+
+	response, err := c.http.Do(request)
+	if err != nil {
+		return answer{}, err
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(response.Body, maxAnswerBytes+1))
+	if err != nil {
+		return answer{}, err
+	}
+	return answer{
+		status:     response.StatusCode,
+		mediaType:  parseMediaType(response.Header.Get("Content-Type")),
+		body:       body,
+		isWhole:    len(body) <= maxAnswerBytes,
+		retryAfter: parseRetryAfter(response.Header.Get("Retry-After"), time.Now()),
+	}, nil
+}
