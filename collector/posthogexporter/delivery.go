@@ -69,7 +69,7 @@ func (d *delivery) settle(ctx context.Context, n, next int) error {
 // post makes one request of the events [from, to). For what is kept, the function makes the error for the rest.
 func (d *delivery) post(ctx context.Context, from, to int) (outcome, func(ptrace.Traces) error) {
 	client := d.exporter.client
-	a, err := client.post(ctx, "/batch/", d.exporter.prefix, d.part.slice(from, to), batchSuffix)
+	a, err := client.post(ctx, "/batch/", d.part.lease, d.exporter.prefix, d.part.slice(from, to), batchSuffix)
 	is := kept
 	if err != nil {
 		err = fmt.Errorf("no answer from %s: %w", client.host, err)

@@ -23,7 +23,7 @@ const (
 	maxPooledBytes = 4 << 20
 )
 
-var parts = sync.Pool{New: func() any { return new(part) }}
+var parts = sync.Pool{New: func() any { return newPart() }}
 
 type posthogExporter struct {
 	cfg       *Config
