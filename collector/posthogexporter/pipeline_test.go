@@ -3,6 +3,7 @@ package posthogexporter
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"sync"
 	"testing"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/component/componenttest"
+	"go.opentelemetry.io/collector/config/configauth"
 	"go.opentelemetry.io/collector/config/configoptional"
 	"go.opentelemetry.io/collector/exporter"
 	"go.opentelemetry.io/collector/exporter/exporterhelper"
@@ -175,4 +177,45 @@ func TestUnknownKeyStopsTheStart(t *testing.T) {
 	require.NoError(t, err)
 	require.ErrorContains(t, e.Start(t.Context(), componenttest.NewNopHost()), "does not know the project key")
 	require.NoError(t, e.Shutdown(t.Context()))
+}
+
+// authenticator is an extension that signs requests, and notes until when they may last.
+type authenticator struct {
+	component.StartFunc
+	component.ShutdownFunc
+	deadlines chan bool
+}
+
+var authenticatorID = component.MustNewID("authenticator")
+
+func (a *authenticator) GetExtensions() map[component.ID]component.Component {
+	return map[component.ID]component.Component{authenticatorID: a}
+}
+
+func (a *authenticator) RoundTripper(base http.RoundTripper) (http.RoundTripper, error) {
+	return roundTripper(func(r *http.Request) (*http.Response, error) {
+		_, limited := r.Context().Deadline()
+		a.deadlines <- limited
+		signed := r.Clone(r.Context())
+		signed.Header.Set("Authorization", "signed")
+		return base.RoundTrip(signed)
+	}), nil
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+func TestExtensionsAuthenticateAndOnlyTheClientLimitsTime(t *testing.T) {
+	posthog := newDouble(t)
+	a := &authenticator{deadlines: make(chan bool, 1)}
+	cfg := retryingConfig(posthog)
+	cfg.ClientConfig.Auth = configoptional.Some(configauth.Config{AuthenticatorID: authenticatorID})
+	cfg.ClientConfig.Timeout = 0
+	e, _ := startPipeline(t, cfg, a)
+	require.NoError(t, e.ConsumeTraces(t.Context(), spans(1)))
+	require.NoError(t, e.Shutdown(t.Context()))
+	// One call may make many requests, so that the time limit of exporterhelper would cut off the last ones.
+	assert.False(t, <-a.deadlines)
+	assert.Equal(t, "signed", posthog.batches()[0].header.Get("Authorization"))
 }
