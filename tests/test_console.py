@@ -250,6 +250,16 @@ def test_on_asks_no_second_time():
     assert "[y/N]" in changed.text
 
 
+def test_on_dates_a_yes_written_by_hand():
+    """A yes that names neither policy nor destination is asked for, and then dated."""
+    ini = consent()
+
+    seen = on_a_terminal("on", typed=b"y\n")
+
+    assert "[y/N]" in seen.text
+    assert "policy = 1\n" in ini.read_text()
+
+
 def test_on_keeps_the_uuid_that_was_assigned():
     """A yes written by hand has a UUID in the state folder: `on` shows and keeps that one."""
     Path("franklinwh.ini").write_text("[telemetry]\nenabled = true\n")
