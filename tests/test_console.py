@@ -180,8 +180,9 @@ def test_a_width_that_is_none(columns):
     "arguments",
     [("status",), ("status", "--json"), ("show", "--pending"), ("show", "--pending", "--raw"), ("vocabulary",)],
 )
-def test_output_that_leads_nowhere(arguments):
+def test_output_that_leads_nowhere(arguments, monkeypatch):
     """A closed pipe ends with 141 and no word; a closed output or a full disk with 1 and one."""
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)  # what is left in a buffer is written again at the end
     consent()
     record("status")
     reading, writing = os.pipe()
@@ -248,6 +249,16 @@ def test_on_asks_no_second_time():
     changed = on_a_terminal("on", typed=b"\n")
     assert "collector.example" in changed.unfolded
     assert "[y/N]" in changed.text
+
+
+def test_on_dates_a_yes_written_by_hand():
+    """A yes that names neither policy nor destination is asked for, and then dated."""
+    ini = consent()
+
+    seen = on_a_terminal("on", typed=b"y\n")
+
+    assert "[y/N]" in seen.text
+    assert "policy = 1\n" in ini.read_text()
 
 
 def test_on_keeps_the_uuid_that_was_assigned():

@@ -93,7 +93,7 @@ def _withdraw(telemetry: Telemetry, spools: list[Spool], changes: dict[str, str]
             continue
         refused = edit(path, section, {key: text for key, text in changes.items() if key == "enabled" or key in said})
         done = done and refused is None
-        lines.append(refused or f"Off: {printable(path)} says so.")
+        lines.extend(refused.split("\n") if refused is not None else [f"Off: {printable(path)} says so."])
     discarded = sum(spool.empty() for spool in spools) if done else 0
     if discarded:
         lines.append(f"Thrown away, unsent: {counted(discarded, 'event')} that waited.")

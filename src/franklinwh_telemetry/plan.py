@@ -100,7 +100,7 @@ class Plan:
     @property
     def heading(self) -> str:
         """What the facts are."""
-        return f"For each command of {self.application} five facts, and nothing else, would be recorded, such as:"
+        return f"Each command of {self.application} would leave five facts, and nothing else:"
 
     def explanation(self) -> list[str]:
         """What a person should know before saying yes, a line each."""
