@@ -28,7 +28,8 @@ type Config struct {
 	// UnknownCommand is `other` by default.
 	UnknownCommand UnknownCommand `mapstructure:"unknown_command"`
 
-	_ struct{}
+	// fault is of the shape of Vocabularies, which is then empty.
+	fault error
 }
 
 var (
@@ -41,10 +42,11 @@ func createDefaultConfig() component.Config {
 }
 
 // Unmarshal refuses what is not a mapping of lists of text. Without it a text in place of a list, such as a file
-// that is cut short or a page of an error, would become a list of that one text.
+// that is cut short or a page of an error, would become a list of that one text. It is Validate that says so:
+// what is said while reading, the Collector spreads over several lines.
 func (c *Config) Unmarshal(conf *confmap.Conf) error {
-	if err := checkShape(conf.ToStringMap()[vocabulariesKey]); err != nil {
-		return err
+	if c.fault = checkShape(conf.ToStringMap()[vocabulariesKey]); c.fault != nil {
+		return nil
 	}
 	return conf.Unmarshal(c)
 }
@@ -71,7 +73,7 @@ func checkShape(vocabularies any) error {
 		return nil
 	default:
 		return errors.New("`vocabularies` is not a mapping: give each application its list of commands, " +
-			"as `{\"franklinwh-cloud\": [\"status\"]}`; if it is read from a file, that is cut short or another file")
+			"as `{\"franklinwh-cloud\": [\"status\"]}`; a file that it is read from is cut short, has an application twice, or is another file")
 	}
 }
 

@@ -142,6 +142,42 @@ func TestReasons(t *testing.T) {
 	}
 }
 
+// Of all faults at once, mended one after another, each in turn is the one that counts.
+func TestTheFaultFoundFirstCounts(t *testing.T) {
+	mending := []struct {
+		why  reason
+		mend change
+	}{
+		{unknownApplication, onResource(func(resource pcommon.Map) { resource.PutStr(applicationKey, testApp) })},
+		{emptyID, onSpan(func(span ptrace.Span) { span.SetSpanID(testSpanID) })},
+		{tooOld, startAt(testNowMS)},
+		{missingAttribute, onAttributes(func(attributes pcommon.Map) { attributes.PutStr(commandKey, "surprise") })},
+		{wrongType, latency(-1)},
+		{missingAttribute, onAttributes(func(attributes pcommon.Map) { attributes.PutBool(successKey, true) })},
+		{wrongType, uuid("surprise")},
+		{unknownCommand, onAttributes(func(attributes pcommon.Map) { attributes.PutStr(commandKey, "status") })},
+		{latencyOutOfRange, latency(0)},
+		{invalidUUID, uuid(testUUID)},
+	}
+	received := ptrace.NewTraces()
+	span := goodSpans(received, "surprise").AppendEmpty()
+	span.SetTraceID(testTraceID)
+	span.Attributes().PutStr(latencyKey, "surprise")
+	span.Attributes().PutBool(uuidKey, false)
+	config := testConfig()
+	config.UnknownCommand = UnknownCommandDrop
+	made := newTestRebuilder(t, config)
+	for _, step := range mending {
+		_, counts := made.rebuild(received, testNowMS)
+		var expected tally
+		expected.spans[step.why] = 1
+		require.Equal(t, expected, counts, step.why.String())
+		step.mend(span, span.Attributes(), received.ResourceSpans().At(0).Resource().Attributes())
+	}
+	rebuilt, _ := made.rebuild(received, testNowMS)
+	require.Equal(t, 1, rebuilt.SpanCount())
+}
+
 // Even where both values are the same, nobody may have to choose; others than ours may come twice.
 func TestDuplicateAttributes(t *testing.T) {
 	tests := map[string]struct {

@@ -25,6 +25,9 @@ type rebuilder struct {
 
 // newRebuilder is the one way from a configuration to a gate; its error is the first fault, in one line.
 func newRebuilder(config *Config) (*rebuilder, error) {
+	if config.fault != nil {
+		return nil, config.fault
+	}
 	if config.UnknownCommand != UnknownCommandOther && config.UnknownCommand != UnknownCommandDrop {
 		return nil, fmt.Errorf("`unknown_command` is %s: write `other` or `drop`", quote(string(config.UnknownCommand)))
 	}

@@ -36,7 +36,7 @@ func reportSpans(b *testing.B) {
 func BenchmarkEncodePostHog(b *testing.B) {
 	td := contractSpans(b)
 	m := mappingOf(b, loadConfig(b, "franklinwh"))
-	p := new(part)
+	p := newPart()
 	b.ReportAllocs()
 	for b.Loop() {
 		p.forget(len(p.starts))

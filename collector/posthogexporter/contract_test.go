@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -59,4 +60,21 @@ func TestBodyIsThatOfTheContract(t *testing.T) {
 			assert.Equal(t, c.PostHog, string(posthog.batches()[0].body), c.About)
 		})
 	}
+}
+
+func TestBatchOfTheContractIsInTheOrderOfItsSpans(t *testing.T) {
+	td := ptrace.NewTraces()
+	events := []string{}
+	for _, c := range contractCases(t) {
+		c.traces(t).ResourceSpans().MoveAndAppendTo(td.ResourceSpans())
+		event, _ := strings.CutPrefix(c.PostHog, `{"api_key":"phc_contract","batch":[`)
+		events = append(events, strings.TrimSuffix(event, "]}"))
+	}
+	posthog := newDouble(t)
+	e := startExporter(t, loadConfig(t, "franklinwh"), posthog)
+
+	require.NoError(t, e.consumeTraces(t.Context(), td))
+
+	require.Len(t, posthog.batches(), 1)
+	assert.Equal(t, `{"api_key":"phc_contract","batch":[`+strings.Join(events, ",")+"]}", string(posthog.batches()[0].body))
 }

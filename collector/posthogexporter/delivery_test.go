@@ -1,7 +1,10 @@
 package posthogexporter
 
 import (
+	"encoding/json"
 	"fmt"
+	"io"
+	"net/http"
 	"strings"
 	"testing"
 
@@ -115,4 +118,63 @@ func TestLeftoverKeepsResourcesScopesAndSchemas(t *testing.T) {
 		assert.Equal(t, fmt.Sprintf("https://schema.invalid/%d", group), rs.ScopeSpans().At(0).SchemaUrl())
 	}
 	assert.Equal(t, spans(8), td)
+}
+
+// hasty answers at once, and reads the body later, as the transport may when a server does.
+type hasty struct {
+	bodies []io.ReadCloser
+}
+
+func (h *hasty) RoundTrip(r *http.Request) (*http.Response, error) {
+	h.bodies = append(h.bodies, r.Body)
+	header := http.Header{"Content-Type": {"application/json"}}
+	return &http.Response{StatusCode: 200, Header: header, Body: io.NopCloser(strings.NewReader(ok.body))}, nil
+}
+
+func TestBytesThatAreStillBeingReadAreNotOverwritten(t *testing.T) {
+	e := startExporter(t, testConfig(), newDouble(t))
+	h := new(hasty)
+	e.client.http.Transport = h
+	e.maxRequestBytes = 1_000
+	p := newPart()
+	expected := []string{}
+	for range 2 {
+		d := delivery{exporter: e.posthogExporter, td: spans(20), part: p, dropped: map[reason]int{}}
+		require.NoError(t, d.run(t.Context()))
+		p.forget(len(p.starts))
+		expected = append(expected, uuidsOf(numbers(1, 20)...)...)
+	}
+	require.Greater(t, len(h.bodies), 4)
+	found := []string{}
+	for _, body := range h.bodies {
+		text, err := io.ReadAll(body)
+		require.NoError(t, err)
+		var batch struct {
+			Events []event `json:"batch"`
+		}
+		require.NoError(t, json.Unmarshal(text, &batch))
+		for _, e := range batch.Events {
+			found = append(found, e.UUID)
+		}
+	}
+	assert.Equal(t, expected, found)
+}
+
+func TestMemoryIsUsedAgainOnceItsBodiesAreClosed(t *testing.T) {
+	p := newPart()
+	add := func() {
+		p.add(0, func(dst []byte) ([]byte, reason) { return append(dst, "12345678"...), "" })
+	}
+	add()
+	first := &p.encoded[0]
+	body := p.lease.body([][]byte{p.encoded})
+	require.NoError(t, body.Close())
+	require.NoError(t, body.Close())
+	p.forget(1)
+	add()
+	assert.Same(t, first, &p.encoded[0])
+	p.lease.body([][]byte{p.encoded})
+	p.forget(1)
+	add()
+	assert.NotSame(t, first, &p.encoded[0])
 }

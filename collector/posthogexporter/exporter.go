@@ -2,14 +2,11 @@ package posthogexporter // import "github.com/franklinwh-telemetry/franklinwh-te
 
 import (
 	"context"
-	"fmt"
 	"sync"
 	"sync/atomic"
 
 	"go.opentelemetry.io/collector/component"
-	"go.opentelemetry.io/collector/consumer/consumererror"
 	"go.opentelemetry.io/collector/exporter"
-	"go.opentelemetry.io/collector/exporter/exporterhelper"
 	"go.opentelemetry.io/collector/pdata/ptrace"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
@@ -26,10 +23,7 @@ const (
 	maxPooledBytes = 4 << 20
 )
 
-var (
-	batchSuffix = []byte("]}")
-	parts       = sync.Pool{New: func() any { return new(part) }}
-)
+var parts = sync.Pool{New: func() any { return newPart() }}
 
 type posthogExporter struct {
 	cfg       *Config
@@ -87,69 +81,14 @@ func (e *posthogExporter) shutdown(context.Context) error {
 // consumeTraces settles each span: its event is accepted, or dropped and counted, or the span is in the error's rest.
 func (e *posthogExporter) consumeTraces(ctx context.Context, td ptrace.Traces) error {
 	p := parts.Get().(*part)
-	defer func() {
-		p.forget(len(p.starts))
-		if cap(p.encoded) <= maxPooledBytes {
-			parts.Put(p)
-		}
-	}()
-	dropped := map[reason]int{}
-	defer e.report(ctx, dropped)
-
-	for index, at := range spansOf(td) {
-		why := p.add(index, func(dst []byte) ([]byte, reason) { return e.mapping.appendEvent(dst, at) })
-		if why != "" {
-			dropped[why]++
-			continue
-		}
-		// One event alone always fits, so there is one before the last.
-		if full := len(p.starts) - 1; len(e.prefix)+len(p.encoded)+len(batchSuffix) > e.maxRequestBytes && full > 0 {
-			if err := e.deliver(ctx, td, p, full, index, dropped); err != nil {
-				return err
-			}
-			p.forget(full)
-		}
+	d := delivery{exporter: e, td: td, part: p, dropped: map[reason]int{}}
+	err := d.run(ctx)
+	e.report(ctx, d.dropped)
+	p.forget(len(p.starts))
+	if cap(p.encoded) <= maxPooledBytes {
+		parts.Put(p)
 	}
-	return e.deliver(ctx, td, p, len(p.starts), td.SpanCount(), dropped)
-}
-
-// deliver settles the first n events of p, oldest first. What is refused is halved, down to the events to blame.
-// Spans from `next` on are not in p yet, or in its last event; with an error they are left over too.
-func (e *posthogExporter) deliver(
-	ctx context.Context, td ptrace.Traces, p *part, n, next int, dropped map[reason]int,
-) error {
-	if n == 0 {
-		return nil
-	}
-	from, ends := 0, []int{n}
-	for len(ends) > 0 {
-		to := ends[len(ends)-1]
-		a, err := e.client.post(ctx, "/batch/", e.prefix, p.slice(from, to), batchSuffix)
-		is := kept
-		if err != nil {
-			err = fmt.Errorf("no answer from %s: %w", e.client.host, err)
-		} else {
-			is, err = judge(a, e.client.host)
-		}
-		switch is {
-		case kept:
-			err = consumererror.NewTraces(err, leftover(td, p.spans[from:n], next))
-			if a.retryAfter > 0 {
-				err = exporterhelper.NewThrottleRetry(err, a.retryAfter)
-			}
-			return err
-		case refused:
-			if to-from > 1 {
-				ends = append(ends, from+(to-from)/2)
-				continue
-			}
-			dropped[reasonRefused]++
-		default:
-			e.count(ctx, is, to-from)
-		}
-		from, ends = to, ends[:len(ends)-1]
-	}
-	return nil
+	return err
 }
 
 // count counts what PostHog's answer settled, and logs once that it is over its quota, until it no longer is.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -213,4 +214,27 @@ func TestSilentServerIsGivenUp(t *testing.T) {
 	err := e.consumeTraces(t.Context(), spans(3))
 	require.ErrorContains(t, err, "no answer from")
 	assert.Equal(t, 3, restOf(t, err).SpanCount())
+}
+
+func TestConsumersMayExportAtTheSameTime(t *testing.T) {
+	posthog := newDouble(t)
+	e := startExporter(t, testConfig(), posthog)
+	var consumers sync.WaitGroup
+	for range 8 {
+		consumers.Go(func() {
+			for range 5 {
+				td := spans(20)
+				spanNumber(td, 7).Attributes().PutBool("poison", true)
+				assert.NoError(t, e.consumeTraces(t.Context(), td))
+			}
+		})
+	}
+	consumers.Wait()
+	expected := []string{}
+	for range 40 {
+		expected = append(expected, uuidsOf(append(numbers(1, 6), numbers(8, 20)...)...)...)
+	}
+	assert.ElementsMatch(t, expected, posthog.uuids())
+	assertSent(t, e, 40*19)
+	assertDropped(t, e, map[reason]int64{reasonRefused: 40})
 }

@@ -39,7 +39,7 @@ func FuzzEvents(f *testing.F) {
 			return
 		}
 		for _, m := range mappings {
-			p := new(part)
+			p := newPart()
 			dropped := 0
 			for index, at := range spansOf(td) {
 				if p.add(index, func(dst []byte) ([]byte, reason) { return m.appendEvent(dst, at) }) != "" {

@@ -11,6 +11,11 @@ type part struct {
 	encoded []byte // joined by commas
 	starts  []int  // where each event begins
 	spans   []int
+	lease   *lease // of the bytes in encoded
+}
+
+func newPart() *part {
+	return &part{lease: new(lease)}
 }
 
 // add appends what `encode` appends, as the event of a span; nothing if that has a reason.
@@ -40,19 +45,23 @@ func (p *part) slice(from, to int) []byte {
 	return p.encoded[p.starts[from]:end]
 }
 
-// forget removes the first n events; what stays moves to the front.
+// forget removes the first n events; what stays moves to the front, or to other memory if this is still being sent.
 func (p *part) forget(n int) {
-	if n == len(p.starts) {
-		p.encoded, p.starts, p.spans = p.encoded[:0], p.starts[:0], p.spans[:0]
-		return
+	var rest []byte
+	if n < len(p.starts) {
+		first := p.starts[n]
+		rest = p.encoded[first:]
+		for i := range p.starts {
+			p.starts[i] -= first
+		}
 	}
-	first := p.starts[n]
-	p.encoded = p.encoded[:copy(p.encoded, p.encoded[first:])]
+	free := p.encoded[:0]
+	if p.lease.open.Load() > 0 {
+		free, p.lease = nil, new(lease)
+	}
+	p.encoded = append(free, rest...)
 	p.starts = p.starts[:copy(p.starts, p.starts[n:])]
 	p.spans = p.spans[:copy(p.spans, p.spans[n:])]
-	for i := range p.starts {
-		p.starts[i] -= first
-	}
 }
 
 // spansOf numbers the spans of td in their order.

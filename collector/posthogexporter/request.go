@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -31,8 +32,37 @@ func newClient(configured *http.Client, endpoint string) (*client, error) {
 	return &client{http: configured, base: strings.TrimSuffix(endpoint, "/"), host: parsed.Host}, nil
 }
 
+// lease counts the bodies that the transport has not closed. Where a server answers before it has read the whole body,
+// the transport may read on after the answer, and what it reads must not change.
+type lease struct {
+	open atomic.Int32
+}
+
+type leasedBody struct {
+	io.Reader
+	lease    *lease
+	isClosed atomic.Bool
+}
+
+func (l *lease) body(pieces [][]byte) io.ReadCloser {
+	readers := make([]io.Reader, len(pieces))
+	for i, piece := range pieces {
+		readers[i] = bytes.NewReader(piece)
+	}
+	l.open.Add(1)
+	return &leasedBody{Reader: io.MultiReader(readers...), lease: l}
+}
+
+func (b *leasedBody) Close() error {
+	if !b.isClosed.Swap(true) {
+		b.lease.open.Add(-1)
+	}
+	return nil
+}
+
 // post sends the pieces as one body, uncopied, and reads the answer. An error means that there was none.
-func (c *client) post(ctx context.Context, path string, pieces ...[]byte) (answer, error) {
+// The pieces must stay as they are while the lease has an open body.
+func (c *client) post(ctx context.Context, path string, l *lease, pieces ...[]byte) (answer, error) {
 	length := 0
 	for _, piece := range pieces {
 		length += len(piece)
@@ -43,14 +73,8 @@ func (c *client) post(ctx context.Context, path string, pieces ...[]byte) (answe
 	}
 	request.ContentLength = int64(length)
 	// With it, the transport can repeat a request by itself when an idle connection turns out to be closed.
-	request.GetBody = func() (io.ReadCloser, error) {
-		readers := make([]io.Reader, len(pieces))
-		for i, piece := range pieces {
-			readers[i] = bytes.NewReader(piece)
-		}
-		return io.NopCloser(io.MultiReader(readers...)), nil
-	}
-	request.Body, _ = request.GetBody()
+	request.GetBody = func() (io.ReadCloser, error) { return l.body(pieces), nil }
+	request.Body = l.body(pieces)
 	request.Header.Set("Content-Type", jsonMediaType)
 	request.Header.Set("User-Agent", userAgent)
 	// Answers are a few bytes, and a compressed one could unfold to more than what is read.

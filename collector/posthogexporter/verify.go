@@ -24,7 +24,7 @@ func (e *posthogExporter) verifyKey(ctx context.Context) error {
 
 	body := appendString([]byte(`{"api_key":`), string(e.cfg.APIKey))
 	body = appendString(append(body, `,"distinct_id":`...), verifyDistinctID)
-	a, err := e.client.post(ctx, "/flags/?v=2", append(body, '}'))
+	a, err := e.client.post(ctx, "/flags/?v=2", new(lease), append(body, '}'))
 	switch {
 	case err != nil:
 		err = fmt.Errorf("no answer from %s: %w", e.client.host, err)
