@@ -266,6 +266,18 @@ func TestUnlistedCommands(t *testing.T) {
 	}
 }
 
+// The longest names and commands that a configuration can list pass.
+func TestLongestTextsPass(t *testing.T) {
+	config := createDefaultConfig().(*Config)
+	application, command := strings.Repeat("a", 64), strings.Repeat("\U0001F424", 200)
+	config.Vocabularies = map[string][]string{application: {"status", command}}
+	received := ptrace.NewTraces()
+	addGoodSpan(goodSpans(received, application), command)
+	rebuilt, counts := newTestRebuilder(t, config).rebuild(received, testNowMS)
+	require.Zero(t, counts.unlisted)
+	require.Equal(t, marshal(t, received), marshal(t, rebuilt))
+}
+
 // `other` is a member of every vocabulary: it is neither counted as unlisted nor dropped.
 func TestOtherIsListed(t *testing.T) {
 	for _, unknown := range []UnknownCommand{UnknownCommandOther, UnknownCommandDrop} {

@@ -28,8 +28,8 @@ func (d *delivery) run(ctx context.Context) error {
 			continue
 		}
 		size := len(d.exporter.prefix) + len(d.part.encoded) + len(batchSuffix)
-		// One event alone always fits, so there is one before the last.
-		if full := len(d.part.starts) - 1; size > d.exporter.maxRequestBytes && full > 0 {
+		if size > d.exporter.maxRequestBytes {
+			full := len(d.part.starts) - 1
 			if err := d.settle(ctx, full, index); err != nil {
 				return err
 			}

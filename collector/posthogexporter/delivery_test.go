@@ -176,5 +176,9 @@ func TestMemoryIsUsedAgainOnceItsBodiesAreClosed(t *testing.T) {
 	p.lease.body([][]byte{p.encoded})
 	p.forget(1)
 	add()
-	assert.NotSame(t, first, &p.encoded[0])
+	second := &p.encoded[0]
+	assert.NotSame(t, first, second)
+	p.forget(1)
+	add()
+	assert.Same(t, second, &p.encoded[0], "the open body is of the first memory")
 }
