@@ -121,7 +121,7 @@ def test_what_is_missing_stops_the_start_by_its_name(
     assert validate(collector_binary, tmp_path, **settings).returncode != 0
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", "null", "{}", '{"franklinwh-cloud": []}'])
+@pytest.mark.parametrize("content", ["", "{", "[]", "null", "{}", '{"franklinwh-cloud": []}', '{"a": "status"}'])
 def test_a_vocabulary_that_is_none_is_refused(collector_binary: Path, tmp_path: Path, content: str) -> None:
     """An empty, malformed or shapeless vocabulary fails `validate`, so that it never gets as far as a start."""
     vocabulary = tmp_path / "vocabulary.json"
