@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
+import http.client
 import json
 import os
 import socket
 import ssl
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
 # The first of them may have to build the Collector.
 pytestmark = pytest.mark.timeout(900)
 
+MIB = 1024 * 1024
 EVENT_NAME = "franklinwh_cloud_execution"
 
 
@@ -229,6 +233,53 @@ def test_the_log_holds_no_address_of_a_client(over_tls: Collector) -> None:
     handshakes = [line for line in over_tls.log().splitlines() if "TLS handshake error" in line]
     assert all("TLS handshake error from [address]: " in line for line in handshakes)
     assert not any("127.0.0.1" in line for line in handshakes)
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "status"),
+    [
+        (b"{}", {"Content-Type": "application/json"}, 200),
+        (b" " * (MIB - 2) + b"{}", {"Content-Type": "application/json"}, 200),
+        (b" " * (MIB - 1) + b"{}", {"Content-Type": "application/json"}, 400),
+        (
+            gzip.compress(b" " * (MIB - 1) + b"{}"),
+            {"Content-Type": "application/json", "Content-Encoding": "gzip"},
+            400,
+        ),
+        (b"{}", {"Content-Type": "text/plain"}, 415),
+    ],
+    ids=["small", "the largest", "too large", "too large inside", "no OTLP"],
+)
+def test_a_body_is_limited(collector: Collector, body: bytes, headers: dict[str, str], status: int) -> None:
+    """One MiB passes and a byte more does not, compressed or not."""
+    connection = http.client.HTTPConnection("127.0.0.1", collector.port, timeout=10)
+    connection.request("POST", "/v1/traces", body, headers)
+    answer = connection.getresponse()
+    answer.read()
+    connection.close()
+
+    assert answer.status == status
+
+
+def test_a_slow_head_is_given_up(collector: Collector) -> None:
+    """A client that does not finish its head is cut off after five seconds."""
+    with socket.create_connection(("127.0.0.1", collector.port), timeout=20) as slow:
+        slow.sendall(b"POST /v1/traces HTTP/1.1\r\nHost: localhost\r\n")
+        began = time.monotonic()
+        assert slow.recv(1) == b""
+        assert 4 < time.monotonic() - began < 15
+
+
+@pytest.mark.parametrize("backend", ["file", "posthog", "otlp"])
+def test_it_starts_without_a_warning(collector_binary: Path, tmp_path: Path, backend: str) -> None:
+    """No setting that ships is deprecated or doubtful, and no log holds the project's key."""
+    with PostHogDouble() as posthog:
+        settings = {**posthog_settings(posthog.url), "FRANKLINWH_OTLP_ENDPOINT": posthog.url}
+        with Collector(collector_binary, tmp_path, backend, **settings) as collector:
+            started = collector.log()
+
+    assert [line for line in started.splitlines() if "\tinfo\t" not in line] == []
+    assert KNOWN_KEY not in collector.log()
 
 
 def test_it_ends_when_it_is_asked(collector: Collector) -> None:

@@ -281,7 +281,7 @@ def test_the_proxy_is_confined_and_logs_nobody(stack: Stack) -> None:
     assert found["Config"]["User"] == str(UNKNOWN_UID)
     assert (host["ReadonlyRootfs"], host["CapDrop"], host["CapAdd"]) == (True, ["ALL"], None)
     assert host["SecurityOpt"] == ["no-new-privileges:true"]
-    assert host["Memory"] == 256 * 1024 * 1024
+    assert host["Memory"] == 768 * 1024 * 1024
     assert {mount["Destination"] for mount in found["Mounts"]} == {
         "/etc/nginx/franklinwh.conf",
         "/run/secrets/cert.pem",

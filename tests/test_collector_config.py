@@ -121,7 +121,7 @@ def test_what_is_missing_stops_the_start_by_its_name(
     assert validate(collector_binary, tmp_path, **settings).returncode != 0
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", "null", "{}", '{"franklinwh-cloud": []}'])
+@pytest.mark.parametrize("content", ["", "{", "[]", "null", "{}", '{"franklinwh-cloud": []}', '{"a": "status"}'])
 def test_a_vocabulary_that_is_none_is_refused(collector_binary: Path, tmp_path: Path, content: str) -> None:
     """An empty, malformed or shapeless vocabulary fails `validate`, so that it never gets as far as a start."""
     vocabulary = tmp_path / "vocabulary.json"
@@ -152,7 +152,8 @@ def test_the_one_way_in_is_limited(backend: str) -> None:
     assert name == "http"
     assert http["endpoint"] == "127.0.0.1:4318"
     assert http["max_request_body_size"] == MIB
-    assert all(http[f"{what}_timeout"].endswith("s") for what in ("read", "read_header", "write", "idle"))
+    assert (http["read_header_timeout"], http["read_timeout"], http["write_timeout"]) == ("5s", "15s", "30s")
+    assert http["keepalive"] == {"idle_timeout": "60s"}
     assert http["include_metadata"] is False
     assert http["tls"] == {"enabled": False}
     assert list(found["service"]["pipelines"]) == ["traces"]
@@ -182,6 +183,7 @@ def test_a_queue_is_persistent_and_never_gives_up(backend: str) -> None:
 
     assert queue["storage"] in found["extensions"]
     assert queue["storage"] in found["service"]["extensions"]
+    assert found["extensions"][queue["storage"]]["fsync"] is True
     assert (queue["enabled"], queue["sizer"], queue["block_on_overflow"]) == (True, "items", False)
     assert queue["batch"]["sizer"] == "items"
     assert 0 < queue["batch"]["min_size"] <= queue["batch"]["max_size"] < queue["queue_size"]
