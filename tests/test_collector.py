@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import gzip
-import http.client
 import json
 import os
 import socket
 import ssl
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +28,6 @@ if TYPE_CHECKING:
 # The first of them may have to build the Collector.
 pytestmark = pytest.mark.timeout(900)
 
-MIB = 1024 * 1024
 EVENT_NAME = "franklinwh_cloud_execution"
 
 
@@ -147,6 +143,18 @@ def test_a_wrong_posthog_key_stops_the_start(collector_binary: Path, tmp_path: P
     assert "phc_surprise" not in str(reason.value)
 
 
+def test_a_queue_has_one_collector(collector_binary: Path, tmp_path: Path) -> None:
+    """A second replica on the same volume does not start, and the first goes on."""
+    with PostHogDouble() as posthog:
+        settings = posthog_settings(posthog.url)
+        with Collector(collector_binary, tmp_path, "posthog", **settings) as first:
+            second = Collector(collector_binary, tmp_path, "posthog", **settings)
+            with pytest.raises(NotStartedError), second:
+                pytest.fail("it has started")
+            records = recent(1)
+            assert send(first.url, tmp_path, records).accepted_ids == ids(records)
+
+
 def test_another_otlp_backend_gets_the_contracts_message(
     collector: Collector, collector_binary: Path, tmp_path: Path
 ) -> None:
@@ -233,41 +241,6 @@ def test_the_log_holds_no_address_of_a_client(over_tls: Collector) -> None:
     handshakes = [line for line in over_tls.log().splitlines() if "TLS handshake error" in line]
     assert all("TLS handshake error from [address]: " in line for line in handshakes)
     assert not any("127.0.0.1" in line for line in handshakes)
-
-
-@pytest.mark.parametrize(
-    ("body", "headers", "status"),
-    [
-        (b"{}", {"Content-Type": "application/json"}, 200),
-        (b" " * (MIB - 2) + b"{}", {"Content-Type": "application/json"}, 200),
-        (b" " * (MIB - 1) + b"{}", {"Content-Type": "application/json"}, 400),
-        (
-            gzip.compress(b" " * (MIB - 1) + b"{}"),
-            {"Content-Type": "application/json", "Content-Encoding": "gzip"},
-            400,
-        ),
-        (b"{}", {"Content-Type": "text/plain"}, 415),
-    ],
-    ids=["small", "the largest", "too large", "too large inside", "no OTLP"],
-)
-def test_a_body_is_limited(collector: Collector, body: bytes, headers: dict[str, str], status: int) -> None:
-    """One MiB passes and a byte more does not, compressed or not."""
-    connection = http.client.HTTPConnection("127.0.0.1", collector.port, timeout=10)
-    connection.request("POST", "/v1/traces", body, headers)
-    answer = connection.getresponse()
-    answer.read()
-    connection.close()
-
-    assert answer.status == status
-
-
-def test_a_slow_head_is_given_up(collector: Collector) -> None:
-    """A client that does not finish its head is cut off after five seconds."""
-    with socket.create_connection(("127.0.0.1", collector.port), timeout=20) as slow:
-        slow.sendall(b"POST /v1/traces HTTP/1.1\r\nHost: localhost\r\n")
-        began = time.monotonic()
-        assert slow.recv(1) == b""
-        assert 4 < time.monotonic() - began < 15
 
 
 @pytest.mark.parametrize("backend", ["file", "posthog", "otlp"])

@@ -111,6 +111,25 @@ func TestNotUTF8IsRefused(t *testing.T) {
 		"`vocabularies`: command 1 of \"franklinwh-cloud\", \"sta\\xfftus\", is not UTF-8: save the file as UTF-8")
 }
 
+// Refused are the characters that Python's side refuses, to the last: C0, delete and C1.
+func TestControlCharacters(t *testing.T) {
+	config := createDefaultConfig().(*Config)
+	for char := rune(1); char < 0x200; char++ {
+		config.Vocabularies = map[string][]string{testApp: {"a" + string(char) + "b"}}
+		if char < 0x20 || (char >= 0x7f && char < 0xa0) {
+			require.ErrorContains(t, config.Validate(), "has control characters", "%U", char)
+		} else {
+			require.NoError(t, config.Validate(), "%U", char)
+		}
+	}
+}
+
+// What is quoted is cut after 40 characters, and only then marked as cut.
+func TestQuote(t *testing.T) {
+	require.Equal(t, `"`+strings.Repeat("a", 40)+`"`, quote(strings.Repeat("a", 40)))
+	require.Equal(t, `"`+strings.Repeat("a", 40)+`"...`, quote(strings.Repeat("a", 41)))
+}
+
 // Of several faults the same one is always named.
 func TestApplicationsAreCheckedInOrder(t *testing.T) {
 	config := testConfig()

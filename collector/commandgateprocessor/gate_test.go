@@ -110,6 +110,18 @@ func TestEveryReasonIsCountedByName(t *testing.T) {
 	}
 }
 
+// One good span is counted, and nothing else comes to be counted as 0.
+func TestOneGoodSpanIsCounted(t *testing.T) {
+	gate, telemetry := newTestGate(t, testConfig(), new(consumertest.TracesSink), testNowMS)
+	require.NoError(t, gate.ConsumeTraces(context.Background(), goodTraces()))
+	metadatatest.AssertEqualProcessorCommandgateAcceptedSpans(
+		t, telemetry, []metricdata.DataPoint[int64]{{Value: 1}}, metricdatatest.IgnoreTimestamp())
+	for _, name := range []string{"dropped_spans", "unlisted_commands"} {
+		_, err := telemetry.GetMetric("otelcol_processor_commandgate_" + name)
+		require.Error(t, err, name)
+	}
+}
+
 func TestNothingIsForwardedWhereNothingIsLeft(t *testing.T) {
 	empty := ptrace.NewTraces()
 	goodSpans(empty, testApp)
