@@ -23,7 +23,7 @@ RELEASES = ("1.43.0", "1.44.0", "1.45.0")
 
 SENDER_TESTS = ("test_sender_*.py", "test_contract*.py")
 NEEDS_SOURCES = ("test_collector*.py", "test_packaging.py", "test_structure.py")
-COPIED = ("tests", "docs", "README.md", "pyproject.toml")
+COPIED = ("tests", "docs", "collector/README.md", "README.md", "pyproject.toml")
 PYTHONS = ("3.10", "3.11", "3.12", "3.13", "3.14")
 
 
@@ -58,11 +58,12 @@ class Runs:
         """Run the tests, or those that match, from a copied folder where only the installed wheel can be imported."""
         with tempfile.TemporaryDirectory(prefix="franklinwh-telemetry-") as folder:
             copy = Path(folder)
-            for source in (ROOT / part for part in COPIED):
+            for source, target in ((ROOT / part, copy / part) for part in COPIED):
                 if source.is_dir():
-                    shutil.copytree(source, copy / source.name, ignore=shutil.ignore_patterns("__pycache__"))
+                    shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
                 elif source.exists():
-                    shutil.copy(source, copy)
+                    target.parent.mkdir(exist_ok=True)
+                    shutil.copy(source, target)
             chosen = [str(path.relative_to(copy)) for pattern in patterns for path in (copy / "tests").glob(pattern)]
             if patterns and not chosen:
                 sys.exit(f"no test file matches {patterns}")
