@@ -32,6 +32,8 @@ UPSTREAM_WARNING: Final = (
     "with your Python and operating system versions in it. Start it as `franklinwh-telemetry run franklinwh-cli ...`, "
     "which keeps that event back."
 )
+UUID_NOTE: Final = "random; it stands for this installation, not for you"
+
 LABEL_WIDTH: Final = 20
 """As wide as the longest name of a fact."""
 
@@ -81,7 +83,7 @@ class Plan:
             ("executed timestamp", moment(recorded.executed_at_ms)),
             ("execution latency", f"{recorded.execution_latency_ms} ms"),
             ("success", "true"),
-            ("execution UUID", f"{self.execution_uuid}  (random; it stands for this installation, not for you)"),
+            ("execution UUID", f"{self.execution_uuid}  ({UUID_NOTE})"),
         ]
 
     def remarks(self) -> list[str]:

@@ -16,9 +16,6 @@ if TYPE_CHECKING:
 MAX_DROPPED_AT_ONCE: Final = 10_000
 """A tenth of a second's work: where far more lie there a command does not wait for it all; a sender does the rest."""
 
-CROWD: Final = "crowd"
-"""The folder of the count and of the oldest names; there is none while few wait."""
-
 KNOWN_OLDEST: Final = 64
 """So many of the oldest names are kept while the spool is full, so that it is listed once for as many records."""
 
@@ -40,9 +37,9 @@ class Room:
 
     __slots__ = ("_crowd", "_few", "_max_age_ms", "_max_records", "_new", "_tally")
 
-    def __init__(self, folder: str, tally: Tally, *, few: int, max_records: int, max_age_ms: int) -> None:
+    def __init__(self, folder: str, crowd: str, tally: Tally, *, few: int, max_records: int, max_age_ms: int) -> None:
         self._new = os.path.join(folder, "new")
-        self._crowd = os.path.join(folder, CROWD)
+        self._crowd = crowd
         self._tally = tally
         self._few = few
         self._max_records = max_records

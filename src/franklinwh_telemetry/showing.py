@@ -13,7 +13,7 @@ from franklinwh_telemetry import event
 from franklinwh_telemetry.denial import Denied
 from franklinwh_telemetry.destination import FILE
 from franklinwh_telemetry.plain import counted, moment
-from franklinwh_telemetry.plan import Plan, example_event, plan_on
+from franklinwh_telemetry.plan import UUID_NOTE, Plan, example_event, plan_on
 from franklinwh_telemetry.spool import existing_spools
 from franklinwh_telemetry.statefolder import check_folder
 
@@ -38,7 +38,6 @@ TITLES: Final = {
 }
 COLUMNS: Final = ("executed timestamp", "command", "latency", "success")
 HINT: Final = "`--full` shows each request whole, in words; `--raw` its exact bytes; `--json` is for programs."
-UUID_NOTE: Final = "random; it stands for this installation, not for you"
 _LABEL_WIDTH: Final = 14
 
 

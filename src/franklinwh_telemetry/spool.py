@@ -36,6 +36,9 @@ MAX_AGE_MS: Final = 30 * 24 * 60 * 60 * 1000
 FEW: Final = 50
 """Up to so many the folder is listed at each append, which costs less than importing what counts them."""
 
+CROWD: Final = "crowd"
+"""The folder of the count and of the oldest names; there is none while few wait."""
+
 SENDER_LIFETIME_S: Final = 30.0
 """A sender ends by itself after this long, whatever happens; its mark of life is believed a little longer."""
 
@@ -67,7 +70,14 @@ class Spool:
         if self._room is None:
             from franklinwh_telemetry.room import Room  # noqa: PLC0415 - seldom needed where few records wait
 
-            self._room = Room(self.folder, self.tally, few=FEW, max_records=MAX_RECORDS, max_age_ms=MAX_AGE_MS)
+            self._room = Room(
+                self.folder,
+                self.path(CROWD),
+                self.tally,
+                few=FEW,
+                max_records=MAX_RECORDS,
+                max_age_ms=MAX_AGE_MS,
+            )
         return self._room
 
     def path(self, name: str) -> str:
@@ -94,7 +104,7 @@ class Spool:
 
     def _has_room(self, now_ms: int) -> bool:
         """Whether so little waits, and nothing too old, that one look tells."""
-        if os.path.exists(self.path("crowd")):
+        if os.path.exists(self.path(CROWD)):
             return False
         names = os.listdir(self.path("new"))
         return len(names) <= FEW and min(names, default="~") >= _oldest_allowed(now_ms)
