@@ -12,19 +12,17 @@ import pytest
 
 from doubles.leaks import nothing_leaks  # noqa: F401 - an autouse fixture
 from doubles.posthog import KNOWN_KEY, PostHogDouble
-from doubles.records import APPLICATION, Told, make_record, make_records
+from doubles.records import APPLICATION, make_record, make_records
+from doubles.sending import deliver
 from franklinwh_telemetry.destination import FILE, Destination, parse_destination
-from franklinwh_telemetry.sender.delivery import Delivery, preview
+from franklinwh_telemetry.sender.delivery import preview
 from franklinwh_telemetry.sender.file import FILE_NAME
 from franklinwh_telemetry.sender.journal import Journal
 from franklinwh_telemetry.sender.loopback import LoopbackReceiver
 from support import posix_only
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
-
-    from franklinwh_telemetry.event import Record
 
 
 def parse(text: str) -> Destination:
@@ -34,21 +32,6 @@ def parse(text: str) -> Destination:
     return parsed
 
 
-def send(folder: Path, destination: Destination, records: Sequence[Record]) -> Told:
-    """Deliver for real, and return what was said."""
-    told = Told()
-    delivery = Delivery(
-        application=APPLICATION,
-        destination=destination,
-        folder=str(folder),
-        may_send=lambda: True,
-        outcome=told,
-    )
-    delivery.deliver(records)
-    delivery.close()
-    return told
-
-
 @pytest.mark.parametrize("count", [0, 1, 512, 513, 1000])
 def test_preview_of_otlp_is_what_leaves(tmp_path: Path, count: int) -> None:
     """The previewed bytes are those that arrive and those in the journal, request by request."""
@@ -56,7 +39,7 @@ def test_preview_of_otlp_is_what_leaves(tmp_path: Path, count: int) -> None:
         destination = parse(receiver.url)
         previewed = preview(APPLICATION, destination, make_records(count))
         assert receiver.requests == []
-        told = send(tmp_path, destination, make_records(count))
+        told = deliver(tmp_path, destination, make_records(count))
         arrived = [request.raw for request in receiver.requests]
     assert previewed == arrived == [entry.request for entry in Journal(str(tmp_path / "journal")).entries()]
     assert told.accepted_ids == list(range(1, count + 1))
@@ -68,9 +51,9 @@ def test_preview_of_posthog_is_what_leaves(tmp_path: Path) -> None:
         destination = parse(f"posthog:{KNOWN_KEY}@{posthog.url}")
         first = preview(APPLICATION, destination, make_records(3), folder=str(tmp_path))
         assert first == preview(APPLICATION, destination, make_records(3))
-        send(tmp_path, destination, make_records(3))
+        deliver(tmp_path, destination, make_records(3))
         second = preview(APPLICATION, destination, make_records(3), folder=str(tmp_path))
-        send(tmp_path, destination, make_records(3))
+        deliver(tmp_path, destination, make_records(3))
         arrived = [request.raw for request in posthog.receiver.requests]
     assert [first, second] == [arrived[:2], arrived[2:]]
 
@@ -78,7 +61,7 @@ def test_preview_of_posthog_is_what_leaves(tmp_path: Path) -> None:
 def test_preview_of_the_file_is_what_is_written(tmp_path: Path) -> None:
     """The exact lines."""
     previewed = preview(APPLICATION, FILE, make_records(600))
-    send(tmp_path, FILE, make_records(600))
+    deliver(tmp_path, FILE, make_records(600))
     assert b"".join(previewed) == (tmp_path / FILE_NAME).read_bytes()
 
 
@@ -220,7 +203,7 @@ def test_variables_alone_are_no_danger_to_a_delivery(tmp_path: Path, monkeypatch
         quiet = preview(APPLICATION, parse(receiver.url), make_records(2))
         for name, value in HOSTILE.items():
             monkeypatch.setenv(name, value)
-        send(tmp_path, parse(receiver.url), make_records(2))
+        deliver(tmp_path, parse(receiver.url), make_records(2))
         assert [request.raw for request in receiver.requests] == quiet
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from doubles.records import APPLICATION, Told, make_record
 from franklinwh_telemetry.destination import Destination, parse_destination
@@ -29,6 +29,11 @@ def send(url: str, folder: Path, records: Sequence[Record]) -> Told:
     """Send for real, as the sender does, and return what it was told."""
     destination = parse_destination(url)
     assert isinstance(destination, Destination)
+    return deliver(folder, destination, records, deadline_s=10.0)
+
+
+def deliver(folder: Path, destination: Destination, records: Sequence[Record], **settings: Any) -> Told:
+    """The same to a destination; *settings* are those of `Delivery`."""
     told = Told()
     delivery = Delivery(
         application=APPLICATION,
@@ -36,7 +41,7 @@ def send(url: str, folder: Path, records: Sequence[Record]) -> Told:
         folder=str(folder),
         may_send=lambda: True,
         outcome=told,
-        deadline_s=10.0,
+        **settings,
     )
     delivery.deliver(records)
     delivery.close()
