@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import urllib.request
 
 import pytest
@@ -97,3 +98,29 @@ def test_a_goal_that_was_missed_is_shown_as_missed():
 
     assert "| 2.000 | yes |\n| 4.000 | NO |\n| 2.000 | yes? |\n" in table.as_markdown()
     assert table.as_json()["rows"] == [{"us": us, "met": met} for us, met in rows]
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.skipif(sys.platform != "linux", reason="the Collector is measured on Linux alone")
+@pytest.mark.parametrize("backend", ["posthog", "stock"])
+def test_a_run_of_the_collector_is_counted_to_the_end(collector_binary, tmp_path, backend):
+    """All that the client sent is accepted and arrives, by our exporter and by the stock one, which has no gate."""
+    from bench_collector_runs import distribution, run
+
+    found = run(distribution(str(tmp_path), backend, compression="gzip"), requests=6, spans=10)
+
+    assert (found.accepted, found.refused, found.delivered) == (60, 0, 60)
+    assert found.cpu_s > 0
+    assert found.peak_mb > 1
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.skipif(sys.platform != "linux", reason="the Collector is measured on Linux alone")
+def test_without_a_backend_the_collector_is_measured_all_the_same(collector_binary, tmp_path):
+    """What is accepted waits in the queue, and nothing counts as delivered."""
+    from bench_collector_runs import distribution, run
+
+    found = run(distribution(str(tmp_path), "posthog"), requests=6, spans=10, per_second=100.0, is_away=True)
+
+    assert (found.accepted, found.refused, found.delivered) == (60, 0, 0)
+    assert found.wall_s >= 5 / 100

@@ -1,9 +1,10 @@
 """
-Measures what telemetry costs the user, and what it delivers: `make bench`.
+Measures what telemetry costs the user, what it delivers, and what the Collector takes: `make bench`.
 
 Prints tables; a full run also writes `docs/benchmarks.json` and `docs/benchmarks.md`. It talks to loopback only,
-asks for one name that cannot exist, and leaves no process behind. `--quick` takes fewer samples, `--only NAME` one
-part of it (process, record, import, sender); neither touches the documentation.
+asks for one name that cannot exist, and leaves no process behind; the Collector is built if need be, and measured on
+Linux alone. `--quick` takes fewer samples, `--only NAME` one part of it (`--help` lists them); neither touches the
+documentation.
 """
 
 from __future__ import annotations
@@ -34,6 +35,15 @@ PARTS: dict[str, Callable[..., Table]] = {
     "sender": bench_sender.measure,
     "process": bench_process.measure,
 }
+
+if sys.platform == "linux":
+    import bench_collector
+
+    PARTS |= {
+        "collector-cost": bench_collector.measure_cost,
+        "collector-rate": bench_collector.measure_rate,
+        "collector-bursts": bench_collector.measure_bursts,
+    }
 
 HEAD = """# Benchmarks
 

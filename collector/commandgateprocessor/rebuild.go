@@ -53,7 +53,7 @@ type tally struct {
 func (r *rebuilder) rebuild(received ptrace.Traces, nowMS int64) (ptrace.Traces, tally) {
 	var counts tally
 	parser := parser{nowMS: nowMS, unknownCommand: r.unknownCommand}
-	parsedBy := make([][]facts, len(r.vocabularies))
+	outputs := make([]output, len(r.vocabularies))
 	for _, resourceSpans := range received.ResourceSpans().All() {
 		place, why := r.placeOf(resourceSpans.Resource())
 		for _, scopeSpans := range resourceSpans.ScopeSpans().All() {
@@ -61,14 +61,14 @@ func (r *rebuilder) rebuild(received ptrace.Traces, nowMS int64) (ptrace.Traces,
 				counts.spans[why] += int64(scopeSpans.Spans().Len())
 				continue
 			}
-			parsedBy[place] = parser.parseAll(scopeSpans.Spans(), r.vocabularies[place], parsedBy[place], &counts)
+			allowed, to := r.vocabularies[place], &outputs[place]
+			to.expect(scopeSpans.Spans().Len(), allowed.application)
+			parser.parseAll(scopeSpans.Spans(), allowed, to.spans, &counts)
 		}
 	}
 	rebuilt := ptrace.NewTraces()
-	for place, parsed := range parsedBy {
-		if len(parsed) > 0 {
-			write(parsed, r.vocabularies[place].application, rebuilt.ResourceSpans().AppendEmpty())
-		}
+	for place := range outputs {
+		outputs[place].moveTo(rebuilt.ResourceSpans())
 	}
 	return rebuilt, counts
 }
@@ -88,10 +88,10 @@ func (r *rebuilder) placeOf(resource pcommon.Resource) (int, reason) {
 	return place, accepted
 }
 
-// parseAll appends the facts of those spans that have them, and counts all.
-func (p parser) parseAll(spans ptrace.SpanSlice, allowed *vocabulary, parsed []facts, counts *tally) []facts {
+// parseAll writes a new span for each that has the facts, and counts all.
+func (p parser) parseAll(spans ptrace.SpanSlice, allowed *vocabulary, to ptrace.SpanSlice, counts *tally) {
 	for _, span := range spans.All() {
-		one, listed, why := p.parse(span, allowed)
+		parsed, listed, why := p.parse(span, allowed)
 		counts.spans[why]++
 		if why != accepted {
 			continue
@@ -99,23 +99,37 @@ func (p parser) parseAll(spans ptrace.SpanSlice, allowed *vocabulary, parsed []f
 		if !listed {
 			counts.unlisted++
 		}
-		parsed = append(parsed, one)
-	}
-	return parsed
-}
-
-// write fills an empty resource with the spans of one application; the order of attributes is the contract's.
-func write(parsed []facts, application string, to ptrace.ResourceSpans) {
-	to.Resource().Attributes().PutStr(applicationKey, application)
-	scopeSpans := to.ScopeSpans().AppendEmpty()
-	scopeSpans.Scope().SetName(scopeName)
-	spans := scopeSpans.Spans()
-	spans.EnsureCapacity(len(parsed))
-	for index := range parsed {
-		parsed[index].write(spans.AppendEmpty())
+		parsed.write(to.AppendEmpty())
 	}
 }
 
+// output is the resource of one application, which is new, and its spans; both are made for the first span.
+type output struct {
+	resourceSpans ptrace.ResourceSpans
+	spans         ptrace.SpanSlice
+	isMade        bool
+}
+
+// expect makes room for as many spans more.
+func (o *output) expect(spans int, application string) {
+	if !o.isMade {
+		o.resourceSpans = ptrace.NewResourceSpans()
+		o.resourceSpans.Resource().Attributes().PutStr(applicationKey, application)
+		scopeSpans := o.resourceSpans.ScopeSpans().AppendEmpty()
+		scopeSpans.Scope().SetName(scopeName)
+		o.spans, o.isMade = scopeSpans.Spans(), true
+	}
+	o.spans.EnsureCapacity(o.spans.Len() + spans)
+}
+
+// moveTo appends the resource, unless it has no span.
+func (o *output) moveTo(all ptrace.ResourceSpansSlice) {
+	if o.isMade && o.spans.Len() > 0 {
+		o.resourceSpans.MoveTo(all.AppendEmpty())
+	}
+}
+
+// write fills an empty span; the order of attributes is the contract's.
 func (f *facts) write(to ptrace.Span) {
 	to.SetTraceID(f.traceID)
 	to.SetSpanID(f.spanID)

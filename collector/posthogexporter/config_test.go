@@ -58,6 +58,7 @@ func TestUnmarshalReadsEveryOption(t *testing.T) {
 	client.Endpoint = "http://collector.internal:8000/ingest/"
 	client.TLS.Insecure = true
 	client.Timeout = 5 * time.Second
+	client.WriteBufferSize = 512 * 1024
 	client.Compression = configcompression.TypeGzip
 	client.Headers = configopaque.MapList{{Name: "User-Agent", Value: "example"}}
 	queue := exporterhelper.NewDefaultQueueConfig()

@@ -27,6 +27,8 @@ func NewFactory() exporter.Factory {
 func createDefaultConfig() component.Config {
 	client := confighttp.NewDefaultClientConfig()
 	client.Timeout = 30 * time.Second
+	// As much as otlp_http writes at once: net/http's own 4 KiB make hundreds of writes of one request.
+	client.WriteBufferSize = 512 * 1024
 
 	queue := exporterhelper.NewDefaultQueueConfig()
 	// One request for each OTLP request would be many small ones: PostHog is made for batches.

@@ -85,7 +85,7 @@ func requireEvent(t *testing.T, m *mapping, written []byte) {
 	require.NotEmpty(t, parsed.DistinctID)
 	require.NotEmpty(t, parsed.Event)
 	require.Len(t, parsed.UUID, 36)
-	_, err := time.Parse(timestampLayout, parsed.Timestamp)
+	_, err := time.Parse("2006-01-02T15:04:05.000Z", parsed.Timestamp)
 	require.NoError(t, err)
 	for name := range parsed.Properties {
 		require.True(t, slices.ContainsFunc(m.properties, func(p property) bool { return p.name == name }), name)

@@ -12,9 +12,6 @@ import (
 	"go.opentelemetry.io/collector/pdata/ptrace"
 )
 
-// timestampLayout is RFC 3339 in UTC with milliseconds; time.Format cuts the rest off, and never rounds up.
-const timestampLayout = "2006-01-02T15:04:05.000Z"
-
 // Source names one value of a span. Exactly one of its members is set.
 type Source struct {
 	// Attribute is the key of an attribute of the span.
@@ -163,8 +160,13 @@ func durationMs(span ptrace.Span) uint64 {
 	return uint64(span.EndTimestamp()-span.StartTimestamp()) / uint64(time.Millisecond)
 }
 
-// appendTimestamp does not go through Timestamp.AsTime, which takes the later half of the range for negative.
+// appendTimestamp appends RFC 3339 in UTC with milliseconds; the rest is cut off, never rounded up. It does not go
+// through Timestamp.AsTime, which takes the later half of the range for negative.
 func appendTimestamp(dst []byte, at pcommon.Timestamp) []byte {
 	const second = uint64(time.Second)
-	return time.Unix(int64(uint64(at)/second), int64(uint64(at)%second)).UTC().AppendFormat(dst, timestampLayout)
+	whole := time.Unix(int64(uint64(at)/second), 0).UTC()
+	// A layout of the time package's own is several times as fast as one with milliseconds.
+	dst = whole.AppendFormat(dst, time.RFC3339)
+	ms := uint64(at) % second / uint64(time.Millisecond)
+	return append(dst[:len(dst)-1], '.', byte('0'+ms/100), byte('0'+ms/10%10), byte('0'+ms%10), 'Z')
 }

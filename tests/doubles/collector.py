@@ -69,6 +69,7 @@ class Collector:
 
     def __init__(self, binary: Path, folder: Path, backend: str = "file", **settings: str) -> None:
         self.binary = binary
+        self.configuration = CONFIGURATION
         self.data = folder / "data"
         self.log_path = folder / "log"
         self.settings = {"FRANKLINWH_BACKEND": backend, **settings}
@@ -147,7 +148,7 @@ class Collector:
         with self.log_path.open("ab") as log:
             self._began = log.tell()
             self._process = subprocess.Popen(
-                [str(self.binary), "--config", str(CONFIGURATION)],
+                [str(self.binary), "--config", str(self.configuration)],
                 env=environment,
                 cwd=self.data,
                 stdin=subprocess.DEVNULL,
