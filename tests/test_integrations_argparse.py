@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 
 from franklinwh_telemetry.grammar import Grammar
 from franklinwh_telemetry.integrations.argparse import (
-    default_commands,
     grammar_data,
     grammar_of,
     grammar_source,
     vocabulary_of,
 )
+from franklinwh_telemetry.integrations.defaults import default_commands
 from franklinwh_telemetry.reading import read
 from franklinwh_telemetry.vocabulary import OTHER, Vocabulary
 

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 REMAINDER: Final = "..."
 PARSER: Final = "A..."
 
+ARGPARSE: Final = "argparse"
+CLICK: Final = "click"
+
 
 class Option:
     """
@@ -66,6 +69,10 @@ class Grammar:
     On the outermost grammar only: `hoisted_flags` and `hoisted_options` are the words which the program itself
     moves in front of its subcommand before argparse sees them (the latter with the word that follows), and
     `value_aliases` the spellings of a value by subcommands and option: `{"mode --set": {"2": "self_consumption"}}`.
+
+    `reads_like` says whose rules the line is read by, `argparse` or `click`. For click only: whether options may
+    stand behind the first positional (`interspersed`), whether unknown ones are passed on as words
+    (`ignores_unknown`), and whether nothing at all asks for help (`informs_when_empty`).
     """
 
     __slots__ = (
@@ -78,9 +85,13 @@ class Grammar:
         "file_prefixes",
         "hoisted_flags",
         "hoisted_options",
+        "ignores_unknown",
+        "informs_when_empty",
+        "interspersed",
         "options",
         "positionals",
         "prefixes",
+        "reads_like",
         "required",
         "subcommand_required",
         "value_aliases",
@@ -102,6 +113,10 @@ class Grammar:
         hoisted_flags: Iterable[str] = (),
         hoisted_options: Iterable[str] = (),
         value_aliases: Mapping[str, Mapping[str, str]] | None = None,
+        reads_like: str = ARGPARSE,
+        interspersed: bool = True,
+        ignores_unknown: bool = False,
+        informs_when_empty: bool = False,
     ) -> None:
         self.options = tuple(options)
         self.positionals = tuple(positionals)
@@ -116,6 +131,10 @@ class Grammar:
         self.hoisted_flags = frozenset(hoisted_flags)
         self.hoisted_options = frozenset(hoisted_options)
         self.value_aliases = value_aliases or {}
+        self.reads_like = reads_like
+        self.interspersed = interspersed
+        self.ignores_unknown = ignores_unknown
+        self.informs_when_empty = informs_when_empty
         self._by_name = {name: option for option in self.options for name in option.names}
         self._negative_options = any(map(_like_a_negative_number, self._by_name))
 

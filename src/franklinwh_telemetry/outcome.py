@@ -9,6 +9,9 @@ from typing import Final
 _LONG: Final = 2**63
 """Beyond C's long Python gives the system -1."""
 
+_LONGEST_CHAIN: Final = 16
+"""How many exceptions back a Ctrl-C is looked for; a chain of a program's own making may be a ring."""
+
 INTERRUPTED_STATUS: Final = 130
 """128 + SIGINT, by which shells and programs report a Ctrl-C."""
 
@@ -26,12 +29,14 @@ def succeeded(error: BaseException | None, *, until_interrupted: bool = False) -
     """
     Whether a command that ended with *error* (None: it returned) has done its work.
 
-    A generator that its consumer closed has; so has one marked *until_interrupted* when Ctrl-C ends it.
+    A generator that its consumer closed has; so has one marked *until_interrupted* when Ctrl-C ends it, also where
+    the program makes an exit of the Ctrl-C, as click does (`Aborted!`, status 1).
     """
     if error is None or isinstance(error, GeneratorExit):
         return True
     if isinstance(error, SystemExit):
-        return status_succeeded(exit_status(error.code), until_interrupted=until_interrupted)
+        ended_well = status_succeeded(exit_status(error.code), until_interrupted=until_interrupted)
+        return ended_well or (until_interrupted and _came_of_interrupt(error))
     return until_interrupted and isinstance(error, KeyboardInterrupt)
 
 
@@ -43,3 +48,12 @@ def status_succeeded(status: int, *, until_interrupted: bool = False) -> bool:
 def result_succeeded(result: object) -> bool:
     """Whether what `main` returned means success: a whole number other than 0 does not, as in `sys.exit(main())`."""
     return not isinstance(result, int) or exit_status(result) == 0
+
+
+def _came_of_interrupt(error: BaseException | None) -> bool:
+    """Whether an exception was raised while a Ctrl-C was being handled."""
+    for _ in range(_LONGEST_CHAIN):
+        if error is None or isinstance(error, KeyboardInterrupt):
+            break
+        error = error.__cause__ or error.__context__
+    return isinstance(error, KeyboardInterrupt)

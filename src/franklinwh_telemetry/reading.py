@@ -1,5 +1,5 @@
 """
-How argparse would read a line, by a `Grammar` and without argparse.
+How argparse would read a line, by a `Grammar` and without argparse; click's rules are in `clickreading`.
 
 The reading follows argparse's own algorithm, and its newest releases where they differ: an abbreviation that fits
 two options is refused where it is used and not before, and a `--` in front of a subcommand is passed over.
@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from franklinwh_telemetry.grammar import PARSER, REMAINDER, acceptable
+from franklinwh_telemetry.grammar import CLICK, PARSER, REMAINDER, acceptable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,7 +46,13 @@ def read(grammar: Grammar, argv: Sequence[str]) -> Reading:
     """Read the words of a line, without the program's own name, as the program would."""
     reading = Reading()
     words = _hoist(grammar, argv) if grammar.hoisted_flags or grammar.hoisted_options else argv
-    if not _Level(grammar, words, reading).read():
+    if grammar.reads_like == CLICK:
+        from franklinwh_telemetry.clickreading import read_all  # noqa: PLC0415 - only for click's programs
+
+        is_complete = read_all(grammar, words, reading)
+    else:
+        is_complete = _Level(grammar, words, reading).read()
+    if not is_complete:
         reading.rejected = not reading.informed
     return reading
 

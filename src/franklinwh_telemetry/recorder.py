@@ -98,6 +98,8 @@ class Telemetry:
         """
         Run a whole program: *main* is called, its command is read from *argv* (default: `sys.argv[1:]`).
 
+        *main* is a function, a `click.Command` or a `typer.Typer`.
+
         Returns what *main* returns and raises what it raises. Failure is an exception, an exit status other than 0
         or a whole number other than 0 returned. `--help`, `--version` and shell completion record nothing.
         """
@@ -108,9 +110,9 @@ class Telemetry:
                 command = self.vocabulary.parse(line)
         if command is None:
             return main()
-        scope = CommandScope(self, command.text, until_interrupted=self.vocabulary.is_until_interrupted(command))
-        with scope as run:
-            result = main()
+        until_interrupted = self.vocabulary.is_until_interrupted(command)
+        with CommandScope(self, command.text, until_interrupted=until_interrupted) as run:
+            result = run.noting_interrupt(main) if until_interrupted else main()
             if not result_succeeded(result):
                 run.failed()
         return result

@@ -34,13 +34,14 @@ _ASYNC_GENERATOR: Final = 0x200
 class Run:
     """One run of a command: its beginning by both clocks, and whether it has said that it failed."""
 
-    __slots__ = ("command", "executed_at_ms", "has_failed", "pid", "scope", "started_ns")
+    __slots__ = ("command", "executed_at_ms", "has_failed", "pid", "scope", "started_ns", "was_interrupted")
 
     def __init__(self, scope: CommandScope, command: Command) -> None:
         self.scope = scope
         self.command = command
         self.pid = os.getpid()
         self.has_failed = False
+        self.was_interrupted = False
         self.executed_at_ms = process.now_ns() // 1_000_000
         self.started_ns = process.monotonic_ns()
 
@@ -48,11 +49,39 @@ class Run:
         """Say that this run has failed, although it may end without an exception."""
         self.has_failed = True
 
+    def noting_interrupt(self, main: Any) -> Any:
+        """
+        *main*, called so that a Ctrl-C in it is noted where it is a click command.
+
+        click from 8.5 on turns a Ctrl-C into status 1 and lets nobody outside know why.
+        """
+        if not hasattr(main, "make_context"):
+            return main()
+        given, of_class = vars(main).get("invoke"), main.invoke
+
+        def invoke(context: Any) -> Any:
+            try:
+                return of_class(context)
+            except KeyboardInterrupt:
+                self.was_interrupted = True
+                raise
+
+        main.invoke = invoke
+        try:
+            return main()
+        finally:
+            if given is None:
+                del main.invoke
+            else:
+                main.invoke = given
+
     def end(self, error: BaseException | None) -> None:
         """Record this run; in a process forked since its beginning, nothing is recorded."""
         if os.getpid() == self.pid:
             until_interrupted = self.scope.until_interrupted
-            success = not self.has_failed and succeeded(error, until_interrupted=until_interrupted)
+            ended_well = succeeded(error, until_interrupted=until_interrupted)
+            ended_well |= until_interrupted and self.was_interrupted
+            success = ended_well and not self.has_failed
             self.scope.telemetry.finish(self, success=success)
 
 

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final, final
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Callable, Iterable
 
     from franklinwh_telemetry.entry import Entry
@@ -122,21 +121,19 @@ class Vocabulary:
             self._entries = entries_by_word(self._texts, grammar)
 
     @classmethod
-    def from_parser(
-        cls,
-        parser: argparse.ArgumentParser,
-        commands: Iterable[str] | None = None,
-        **rest: Any,
-    ) -> Vocabulary:
+    def from_parser(cls, program: Any, commands: Iterable[str] | None = None, **rest: Any) -> Vocabulary:
         """
-        The vocabulary of an argparse program: *commands* by its grammar, or the default list.
+        The vocabulary of an argparse, click or typer program: *commands* by its grammar, or the default list.
 
-        The default is each subcommand path, and each with one flag; *rest* as for
-        `franklinwh_telemetry.integrations.argparse.vocabulary_of`.
+        *program* is an `argparse.ArgumentParser`, a `click.Command` or a `typer.Typer`. The default is each subcommand
+        path, and each with one flag; *rest* as for `vocabulary_of` of `franklinwh_telemetry.integrations.argparse` and
+        `.click_grammar`.
         """
-        from franklinwh_telemetry.integrations.argparse import vocabulary_of  # noqa: PLC0415 - only here and on request
-
-        return vocabulary_of(parser, commands, **rest)
+        if hasattr(program, "make_context") or hasattr(program, "add_typer"):
+            from franklinwh_telemetry.integrations import click_grammar as looker  # noqa: PLC0415 - only on request
+        else:
+            from franklinwh_telemetry.integrations import argparse as looker  # type: ignore[no-redef]  # noqa: PLC0415
+        return looker.vocabulary_of(program, commands, **rest)
 
     @property
     def commands(self) -> tuple[str, ...]:

@@ -10,12 +10,13 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from franklinwh_telemetry.entry import ROOT
 from franklinwh_telemetry.grammar import PARSER, Grammar
-from franklinwh_telemetry.vocabulary import Vocabulary
+from franklinwh_telemetry.integrations.defaults import trimmed, vocabulary_by
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Mapping
+
+    from franklinwh_telemetry.vocabulary import Vocabulary
 
 _INDENT = "    "
 _LINE_CHARS = 95
@@ -33,45 +34,12 @@ def vocabulary_of(
 
     *program* are `hoisted_flags`, `hoisted_options` and `value_aliases` of `Grammar`, which no parser can tell.
     """
-    grammar = grammar_of(parser, **program)
-    return Vocabulary(
-        default_commands(grammar) if commands is None else commands,
-        grammar=grammar,
-        until_interrupted=until_interrupted,
-    )
+    return vocabulary_by(grammar_data(parser), commands, until_interrupted=until_interrupted, **program)
 
 
 def grammar_of(parser: argparse.ArgumentParser, **program: Any) -> Grammar:
     """The grammar of everything the parser accepts, *program* as in `vocabulary_of`."""
     return Grammar.from_data({**grammar_data(parser), **program})
-
-
-def default_commands(grammar: Grammar) -> tuple[str, ...]:
-    """
-    Each subcommand path, and each with one flag of its own, in the order of their declaration.
-
-    A program without subcommands has one command, `main`. Options that take values are left to the developer,
-    who has to know that their presence answers a question.
-    """
-    if grammar.subcommands:
-        return tuple(_commands_below(grammar, ""))
-    return tuple(_with_flags(grammar, ROOT))
-
-
-def _commands_below(grammar: Grammar, path: str) -> Iterator[str]:
-    for name in grammar.subcommands:
-        subcommand = grammar.subcommand(name)
-        if subcommand is not None:
-            yield from _with_flags(subcommand, path + name)
-            yield from _commands_below(subcommand, f"{path}{name} ")
-
-
-def _with_flags(grammar: Grammar, path: str) -> Iterator[str]:
-    yield path
-    for option in grammar.options:
-        if option.nargs == 0 and not option.informs:
-            long = (name for name in option.names if len(name) > 1 and name[1] in grammar.prefixes)
-            yield f"{path} {next(long, option.names[0])}"
 
 
 def grammar_data(parser: argparse.ArgumentParser) -> dict[str, Any]:
@@ -93,7 +61,7 @@ def grammar_data(parser: argparse.ArgumentParser) -> dict[str, Any]:
             subcommands = {"subcommands": _subcommands(action)}
             subcommands |= {"subcommand_required": True} if action.required else {}
         else:
-            positionals.append(_trimmed(action.nargs, _choices(action), _kind(action)))
+            positionals.append(trimmed(action.nargs, _choices(action), _kind(action)))
     groups = [
         (group.required, tuple(keys[id(action)] for action in group._group_actions))  # noqa: SLF001
         for group in parser._mutually_exclusive_groups  # noqa: SLF001
@@ -137,7 +105,7 @@ def _option_rows(action: argparse.Action) -> list[tuple[Any, ...]]:
         meanings = [list(action.option_strings)]
     key = action.option_strings[0]
     return [
-        _trimmed(
+        trimmed(
             " ".join(names),
             0 if action.nargs == argparse.SUPPRESS else action.nargs,
             _choices(action),
@@ -160,14 +128,6 @@ def _choices(action: argparse.Action) -> tuple[str, ...]:
 
 def _kind(action: argparse.Action) -> str:
     return "int" if action.type is int else "float" if action.type is float else ""
-
-
-def _trimmed(*row: Any) -> tuple[Any, ...]:
-    """The row without the defaults at its end."""
-    values = list(row)
-    while values and (values[-1] is None or values[-1] is False or values[-1] in ("", ())):
-        values.pop()
-    return tuple(values)
 
 
 def _source(value: Any, indent: str) -> str:
