@@ -56,7 +56,7 @@ def test_only_a_whole_number_returned_is_a_status(result):
         (None, (True, True)),
         (GeneratorExit(), (True, True)),
         (ValueError("surprise"), (False, False)),
-        (asyncio.CancelledError(), (False, False)),
+        (asyncio.CancelledError(), (False, True)),
         (StopIteration(), (False, False)),
         (BaseException(), (False, False)),
         (KeyboardInterrupt(), (False, True)),

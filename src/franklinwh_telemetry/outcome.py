@@ -4,6 +4,7 @@ How a command ended: success or failure, from its exception, its exit status or 
 
 from __future__ import annotations
 
+import sys
 from typing import Final
 
 _LONG: Final = 2**63
@@ -30,14 +31,14 @@ def succeeded(error: BaseException | None, *, until_interrupted: bool = False) -
     Whether a command that ended with *error* (None: it returned) has done its work.
 
     A generator that its consumer closed has; so has one marked *until_interrupted* when Ctrl-C ends it, also where
-    the program makes an exit of the Ctrl-C, as click does (`Aborted!`, status 1).
+    the program makes an exit of the Ctrl-C, as click does (`Aborted!`, status 1), or asyncio a cancellation.
     """
     if error is None or isinstance(error, GeneratorExit):
         return True
     if isinstance(error, SystemExit):
         ended_well = status_succeeded(exit_status(error.code), until_interrupted=until_interrupted)
         return ended_well or (until_interrupted and _came_of_interrupt(error))
-    return until_interrupted and isinstance(error, KeyboardInterrupt)
+    return until_interrupted and (isinstance(error, KeyboardInterrupt) or _is_cancellation(error))
 
 
 def status_succeeded(status: int, *, until_interrupted: bool = False) -> bool:
@@ -48,6 +49,12 @@ def status_succeeded(status: int, *, until_interrupted: bool = False) -> bool:
 def result_succeeded(result: object) -> bool:
     """Whether what `main` returned means success: a whole number other than 0 does not, as in `sys.exit(main())`."""
     return not isinstance(result, int) or exit_status(result) == 0
+
+
+def _is_cancellation(error: BaseException) -> bool:
+    """What asyncio makes of the first Ctrl-C, told without importing it."""
+    asyncio = sys.modules.get("asyncio")
+    return asyncio is not None and isinstance(error, asyncio.CancelledError)
 
 
 def _came_of_interrupt(error: BaseException | None) -> bool:

@@ -90,7 +90,7 @@ class Telemetry:
         Functions, coroutine functions, generators, async generators and methods stay what they are. Without a
         *name* a decorated function's own name is looked up in the vocabulary. What the vocabulary does not list is
         recorded as `other`. Inside, `.failed()` says that the command failed although nothing was raised;
-        *until_interrupted* makes ending it by Ctrl-C a success.
+        *until_interrupted* makes ending it by Ctrl-C, or by cancelling its task, a success.
         """
         return CommandScope(self, name, until_interrupted=until_interrupted)
 
