@@ -112,7 +112,7 @@ def test_of_a_task_group_each_task_has_its_own_success(telemetry, captured):
         pass
 
     async def main():
-        async with asyncio.TaskGroup() as group:
+        async with asyncio.TaskGroup() as group:  # type: ignore[attr-defined] # newer than 3.10
             for function in (fails, waits, ends):
                 group.create_task(function())
 
