@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from doubles.collector import Collector
     from doubles.misfortune import World
+    from doubles.stack import Stack
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -169,6 +170,23 @@ def collector(collector_binary: Path, tmp_path: Path) -> Iterator[Collector]:
 
     with Collector(collector_binary, tmp_path / "collector") as started:
         yield started
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """
+    Give the module's tests the whole Compose project, built and started as a user would, with the profile `public`.
+    """
+    from doubles.engine import engine
+    from doubles.stack import Stack
+
+    with engine() as docker:
+        found = Stack(docker, tmp_path_factory.mktemp("compose"))
+        try:
+            found.up()
+            yield found
+        finally:
+            found.down()
 
 
 @pytest.fixture(scope="session")
