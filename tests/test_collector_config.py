@@ -161,6 +161,7 @@ def test_the_one_way_in_is_limited(backend: str) -> None:
     assert found["extensions"]["request_limit"] == {
         "max_messages": 50_000,
         "max_depth": 32,
+        "max_buffered_bytes": 64 * MIB,
         "max_concurrent_requests": 8,
     }
     assert http["tls"] == {"enabled": False}

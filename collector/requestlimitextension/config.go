@@ -14,6 +14,9 @@ type Config struct {
 	// MaxDepth is how many messages may be in one another; the value of a span's attribute is the fifth.
 	// It is for protobuf: the receiver's decoder of JSON has a limit of its own.
 	MaxDepth int `mapstructure:"max_depth"`
+	// MaxBufferedBytes is how much memory the bodies may have that are being read, wait or are decoded, together; those
+	// up to 16 KiB do not count. What has no room is refused with 503.
+	MaxBufferedBytes int64 `mapstructure:"max_buffered_bytes"`
 	// MaxConcurrentRequests is how many requests are decoded and processed at a time. The others wait for their turn,
 	// as complete bodies, until their clients give up: a slow client holds nothing up.
 	MaxConcurrentRequests int `mapstructure:"max_concurrent_requests"`
@@ -25,7 +28,7 @@ type Config struct {
 var _ component.Config = (*Config)(nil)
 
 func createDefaultConfig() component.Config {
-	return &Config{MaxMessages: 50_000, MaxDepth: 32, MaxConcurrentRequests: 8}
+	return &Config{MaxMessages: 50_000, MaxDepth: 32, MaxBufferedBytes: 64 << 20, MaxConcurrentRequests: 8}
 }
 
 // Validate refuses what would let nothing through.
@@ -35,6 +38,8 @@ func (c *Config) Validate() error {
 		return errors.New("`max_messages` must be at least 1")
 	case c.MaxDepth < 1:
 		return errors.New("`max_depth` must be at least 1")
+	case c.MaxBufferedBytes < 0:
+		return errors.New("`max_buffered_bytes` must not be negative")
 	case c.MaxConcurrentRequests < 1:
 		return errors.New("`max_concurrent_requests` must be at least 1")
 	default:

@@ -71,6 +71,38 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
+func TestBodiesShareARoomThatOnlySmallOnesNeedNot(t *testing.T) {
+	var inside func()
+	config := createDefaultConfig().(*Config)
+	config.MaxBufferedBytes = 3 * smallBytes
+	handler := wrapped(t, config, func(_ http.ResponseWriter, request *http.Request) {
+		received, err := io.ReadAll(request.Body)
+		if err != nil {
+			return
+		}
+		if len(received) > smallBytes {
+			inside()
+		}
+	})
+	large, small := strings.Repeat(" ", smallBytes+1), strings.Repeat(" ", smallBytes-1)
+	for range 3 {
+		entered := false
+		inside = func() {
+			entered = true
+			answer := ask(handler, jsonType, strings.NewReader(large))
+			assert.Equal(t, 503, answer.Code)
+			assert.Equal(t, `{"code":14,"message":"too many requests are being read"}`, answer.Body.String())
+			assert.Equal(t, 200, ask(handler, jsonType, strings.NewReader(small)).Code)
+		}
+		// Each time, what it took is given back.
+		assert.Equal(t, 200, ask(handler, jsonType, strings.NewReader(large)).Code)
+		assert.True(t, entered)
+	}
+	assert.Equal(t, 503, ask(handler, jsonType, strings.NewReader(large+large)).Code)
+	ask(handler, jsonType, io.MultiReader(strings.NewReader(large), broken{}))
+	assert.Equal(t, 200, ask(handler, jsonType, strings.NewReader(large)).Code)
+}
+
 type broken struct{}
 
 var errBroken = errors.New("surprise")
