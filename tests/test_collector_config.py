@@ -251,7 +251,7 @@ def test_only_what_the_documentation_lists_can_be_set() -> None:
 
 
 def test_our_components_are_in_the_binary_with_their_stability(collector_binary: Path) -> None:
-    """`components` lists the gate and the exporter, for traces alone, the limit of requests, and no network provider."""
+    """`components` lists the gate and the exporter, for traces alone, the limit, and no network provider."""
     done = subprocess.run([str(collector_binary), "components"], capture_output=True, text=True, check=True)
     found = yaml.safe_load(done.stdout)
     ours = {

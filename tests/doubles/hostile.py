@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 import http.client
 import json
 import struct
-import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
-
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from doubles.otlp import decode_otlp_json
 from doubles.records import APPLICATION
@@ -22,6 +20,8 @@ from franklinwh_telemetry.vocabularies import franklinwh_cloud
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
     from doubles.collector import Collector
 
@@ -79,7 +79,9 @@ def record_of(span: Any) -> Record:
         execution_uuid=UUID(facts["franklinwh.execution_uuid"].string_value),
     )
     assert event.execution_uuid.version == 4
-    return Record(event=event, trace_id=int.from_bytes(span.trace_id, "big"), span_id=int.from_bytes(span.span_id, "big"))
+    return Record(
+        event=event, trace_id=int.from_bytes(span.trace_id, "big"), span_id=int.from_bytes(span.span_id, "big")
+    )
 
 
 def records_at(collector: Collector) -> list[Record]:
@@ -148,10 +150,28 @@ def field(number: int, content: bytes) -> bytes:
     return varint(number << 3 | 2) + varint(len(content)) + content
 
 
-def gzip_bomb(size: int) -> bytes:
-    """*size* bytes of spaces, whole MiB, in the thousandth part."""
-    packer = zlib.compressobj(9, zlib.DEFLATED, 31)
-    return b"".join(packer.compress(b" " * MIB) for _ in range(size // MIB)) + packer.flush()
+def nested(levels: int, *tags: int) -> bytes:
+    """Messages in one another: in each of them the fields of these numbers, the first around the second, and so on."""
+    reversed_parts: list[bytes] = []
+    size = 0
+    for tag in list(reversed(tags)) * levels:
+        reversed_parts.append(varint(tag << 3 | 2) + varint(size))
+        size += len(reversed_parts[-1])
+    return b"".join(reversed(reversed_parts))
+
+
+def request_with(record: Record, further: bytes) -> bytes:
+    """The request of one honest span, which has *further* fields besides."""
+    (resource_spans,) = message_of([record]).resource_spans
+    (scope_spans,) = resource_spans.scope_spans
+    span = field(2, scope_spans.spans[0].SerializeToString() + further)
+    scope = field(2, field(1, scope_spans.scope.SerializeToString()) + span)
+    return field(1, field(1, resource_spans.resource.SerializeToString()) + scope)
+
+
+def gzip_bomb(members: int) -> bytes:
+    """64 MiB of spaces for each member, in 64 KiB."""
+    return gzip.compress(b" " * 64 * MIB) * members
 
 
 def zstd_bomb(window_log: int, blocks: int) -> bytes:
