@@ -32,7 +32,7 @@ const (
 	anyValue
 	arrayValue
 	keyValueList
-	// text is a string in a list of them.
+	// text is a string in a list of them: counted, but not followed.
 	text
 	kindCount
 )
@@ -107,6 +107,9 @@ func (l limits) walk(message []byte, of kind, depth int, left *int) error {
 		}
 		if *left--; *left < 0 {
 			return errTooMany
+		}
+		if fields[of][number] == text {
+			continue
 		}
 		if depth == 0 {
 			return errTooDeep

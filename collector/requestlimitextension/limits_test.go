@@ -96,6 +96,7 @@ func TestWhatIsNoMessageIsNotFollowed(t *testing.T) {
 	none := limits{messages: 4, depth: 4}
 	assert.NoError(t, none.checkProtobuf(inside(looksLikeOne, 5, 2, 2, 1)), "a name")
 	assert.NoError(t, none.checkProtobuf(inside(looksLikeOne, 1234, 2, 2, 1)), "an unknown field")
+	assert.NoError(t, none.checkProtobuf(inside([]byte("host.name"), 3, 3, 1, 1)), "a key of an entity")
 	assert.NoError(t, none.checkProtobuf(nil))
 }
 
