@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
+import ssl
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -72,3 +75,21 @@ def test_ten_thousand_held_connections_shut_nobody_out(
     assert (processes(stack, "proxy"), processes(stack, "collector")) == (nginx, collector)
     assert peak_bytes(nginx) < stack.inspect("proxy")["HostConfig"]["Memory"]
     assert peak_bytes(collector) < stack.inspect("collector")["HostConfig"]["Memory"] / 4
+
+
+def test_who_is_refused_is_soon_let_go(stack: Stack) -> None:
+    """A body that drips to where nothing is taken is read for five seconds, not for thirty."""
+    context = ssl.create_default_context()
+    stack.authority.configure_trust(context)
+    began_s = time.monotonic()
+    with (
+        socket.create_connection(("127.0.0.1", stack.public_port), timeout=20) as plain,
+        context.wrap_socket(plain, server_hostname="localhost") as connection,
+    ):
+        connection.sendall(b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 900000\r\n\r\n")
+        assert connection.recv(4096).startswith(b"HTTP/1.1 404 ")
+        with contextlib.suppress(OSError):
+            while time.monotonic() - began_s < 25:
+                connection.sendall(b" ")
+                time.sleep(0.2)
+    assert time.monotonic() - began_s < 15

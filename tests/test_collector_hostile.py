@@ -200,6 +200,34 @@ def test_a_slow_body_is_given_up_and_shuts_nobody_out(besieged: Besieged) -> Non
     besieged.serves()
 
 
+@pytest.mark.parametrize("packed", [False, True], ids=["plain", "gzip"])
+def test_whole_bodies_share_a_room_that_honest_ones_need_not(besieged: Besieged, packed: bool) -> None:
+    """Of 300 MiB at once 64 are read, and the rest told to come again; small ones pass all the while."""
+    body = b'{"surprise":"' + b"x" * (MIB - 20) + b'"}'
+    encoding = b"Content-Encoding: gzip\r\n" if packed else b""
+    body = gzip.compress(body) if packed else body
+    head = HEAD + encoding + b"Connection: close\r\nContent-Length: %d\r\n\r\n" % len(body)
+    statuses = []
+    with contextlib.ExitStack() as stack:
+        held = []
+        for _ in range(300):
+            connection = stack.enter_context(socket.create_connection(("127.0.0.1", besieged.port), timeout=30))
+            with contextlib.suppress(ConnectionError):
+                connection.sendall(head + body[:-1])
+            held.append(connection)
+        besieged.serves()
+        for connection in held:
+            with contextlib.suppress(ConnectionError):
+                connection.sendall(body[-1:])
+        for connection in held:
+            with contextlib.suppress(ConnectionError):
+                statuses.append(int(connection.recv(4096)[9:12] or CLOSED))
+
+    assert set(statuses) <= {200, 503, CLOSED}
+    assert 32 <= statuses.count(200) <= 80
+    besieged.serves()
+
+
 def generate(port: int, **settings: str) -> None:
     """Run telemetrygen: the ecosystem's own client, with spans, attributes, links and children of its own choice."""
     found = subprocess.run(
