@@ -153,6 +153,6 @@ def generator() -> Path:
 TASKS = {"build": build, "go": go_folder, "telemetrygen": generator}
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2 or sys.argv[1] not in TASKS:
+    if sys.argv[1:] not in [[task] for task in TASKS]:
         sys.exit(__doc__)
     print(TASKS[sys.argv[1]]())
