@@ -1,4 +1,4 @@
-"""The real Collector in front of a PostHog where things go wrong: what it has acknowledged is there in the end, once."""
+"""The real Collector before a PostHog where things go wrong: what it has acknowledged is there in the end, once."""
 
 from __future__ import annotations
 
