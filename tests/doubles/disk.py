@@ -54,9 +54,9 @@ class SizeLimit:
         self._collector = collector
 
     def fill(self) -> None:
-        """Let none of its files grow beyond what the largest is."""
+        """Let none of its files grow by more than the beginning of a line beyond what the largest is."""
         largest = max(path.stat().st_size for path in self._collector.data.rglob("*") if path.is_file())
-        self._limit(largest)
+        self._limit(largest + 100)
 
     def make_room(self) -> None:
         """Take the limit away."""
