@@ -14,7 +14,6 @@ from doubles.household import Route
 from doubles.leaks import nothing_leaks  # noqa: F401 - an autouse fixture
 from doubles.otlp import decode_otlp_json
 from doubles.posthog import KNOWN_KEY, PostHogDouble
-from franklinwh_telemetry.sender.posthog import canonical_json
 from franklinwh_telemetry.sender.spans import otlp_json
 
 if TYPE_CHECKING:
@@ -45,14 +44,6 @@ def run_commands(route: Route) -> list[Record]:
     return records
 
 
-def event_bytes(posthog: PostHogDouble) -> list[bytes]:
-    """The events as they were written, after the merging of duplicates, in the order of their uuids."""
-    for exchange in posthog.exchanges:
-        # So each event's own canonical bytes are those that stood in the body.
-        assert exchange.body == canonical_json(json.loads(exchange.body))
-    return sorted(map(canonical_json, posthog.events), key=lambda data: str(json.loads(data)["uuid"]))
-
-
 def spans_in(line: str) -> int:
     """How many spans a line of the file holds."""
     return line.count('"spanId"')
@@ -69,8 +60,8 @@ def test_posthog_cannot_tell_which_way_an_event_came(senders: None, collector_bi
         by_key.hand_over(records)
         support.wake_senders()
 
-    assert len(event_bytes(behind_collector)) == len(COMMANDS)
-    assert event_bytes(behind_collector) == event_bytes(direct)
+    assert len(behind_collector.event_bytes) == len(COMMANDS)
+    assert behind_collector.event_bytes == direct.event_bytes
     facts = [(event["properties"]["command"], event["properties"]["success"]) for event in direct.events]
     assert sorted(facts) == sorted(FACTS)
     assert {event["distinct_id"] for event in direct.events} == {support.VERSION_4}

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from franklinwh_telemetry.sender.loopback import LoopbackReceiver, ReceivedRequest, reply
+from franklinwh_telemetry.sender.posthog import canonical_json
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -89,6 +90,13 @@ class PostHogDouble:
     def events(self) -> list[dict[str, Any]]:
         """What was kept, in the order in which it first arrived."""
         return list(self._stored.values())
+
+    @property
+    def event_bytes(self) -> list[bytes]:
+        """The same as they stood in the bodies, in the order of their uuids; every body has to be canonical JSON."""
+        for exchange in self.exchanges:
+            assert exchange.body == canonical_json(json.loads(exchange.body)), exchange.body
+        return [canonical_json(event) for event in sorted(self.events, key=lambda event: str(event["uuid"]))]
 
     @property
     def paths(self) -> list[str]:
