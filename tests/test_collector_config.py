@@ -241,8 +241,8 @@ def test_only_what_the_documentation_lists_can_be_set() -> None:
     assert read == explained
 
 
-def test_the_two_components_are_in_the_binary_with_their_stability(collector_binary: Path) -> None:
-    """`components` lists the gate and the exporter, for traces alone, and no provider that reads from a network."""
+def test_our_components_are_in_the_binary_with_their_stability(collector_binary: Path) -> None:
+    """`components` lists the gate, the exporter and the file's, for traces alone, and no provider of a network."""
     done = subprocess.run([str(collector_binary), "components"], capture_output=True, text=True, check=True)
     found = yaml.safe_load(done.stdout)
     ours = {
@@ -253,5 +253,5 @@ def test_the_two_components_are_in_the_binary_with_their_stability(collector_bin
     }
 
     traces = {"logs": "Undefined", "metrics": "Undefined", "traces": "Alpha"}
-    assert ours == {"commandgate": traces, "posthog": traces}
+    assert ours == {"commandgate": traces, "file": traces, "posthog": traces}
     assert sorted(provider["scheme"] for provider in found["providers"]) == ["env", "file", "yaml"]
