@@ -14,8 +14,8 @@ from doubles.disk import size_limit, small_file_system
 from doubles.household import Route
 from doubles.leaks import nothing_leaks  # noqa: F401 - an autouse fixture
 from doubles.posthog import KNOWN_KEY, PostHogDouble
-from doubles.sending import recent
-from franklinwh_telemetry.sender.posthog import DEFAULT_EVENT_NAME, event_of
+from doubles.sending import recent, send
+from franklinwh_telemetry.sender.posthog import DEFAULT_EVENT_NAME, event_of, event_uuid
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -28,7 +28,9 @@ if TYPE_CHECKING:
     Room = Callable[[Collector], AbstractContextManager[Disk]]
 
 # The first of them may have to build the Collector.
-pytestmark = [pytest.mark.timeout(900), pytest.mark.parametrize("room", [small_file_system, size_limit])]
+pytestmark = pytest.mark.timeout(900)
+
+either = pytest.mark.parametrize("room", [small_file_system, size_limit])
 
 
 @pytest.fixture
@@ -69,6 +71,7 @@ def send_over_a_full_disk(collector: Collector, disk: Disk, folder: Path) -> Seq
     return records
 
 
+@either
 def test_the_file_keeps_every_event_once(room: Room, fresh: Collector, tmp_path: Path) -> None:
     """What did not fit leaves nothing behind that would spoil what follows: every line can be read."""
     fresh.settings["FRANKLINWH_BACKEND"] = "file"
@@ -86,6 +89,7 @@ def test_the_file_keeps_every_event_once(room: Room, fresh: Collector, tmp_path:
     assert found == Counter(record.span_id for record in records)
 
 
+@either
 def test_the_queue_keeps_every_event_once(room: Room, fresh: Collector, posthog: PostHogDouble, tmp_path: Path) -> None:
     """What did not fit was not acknowledged; PostHog gets all of it once it is back."""
     fresh.settings["FRANKLINWH_BACKEND"] = "posthog"
@@ -97,3 +101,27 @@ def test_the_queue_keeps_every_event_once(room: Room, fresh: Collector, posthog:
 
     expected = sorted(str(event_of(record, DEFAULT_EVENT_NAME)) for record in records)
     assert sorted(str(event) for event in posthog.events) == expected
+
+
+def test_a_queue_outlives_a_kill_on_a_full_disk(fresh: Collector, posthog: PostHogDouble, tmp_path: Path) -> None:
+    """Killed with its disk full and started on the same, it hands on all that it acknowledged, before there is room."""
+    fresh.settings["FRANKLINWH_BACKEND"] = "posthog"
+    kept: dict[int, Record] = {}
+    with small_file_system(fresh) as disk, fresh:
+        for first in range(1, 100_000, 500):
+            if first > 4000:
+                disk.fill()
+            records = recent(first, 500)
+            told = send(fresh.url, tmp_path, records)
+            kept |= {record.span_id: record for record in records if record.span_id in told.accepted_ids}
+            if told.troubles:
+                break
+        fresh.kill()
+        fresh.start()
+        posthog.is_away = False
+        support.wait_until(lambda: len(posthog.events) >= len(kept))
+        assert fresh.stop() == 0
+
+    assert len(kept) >= 4000
+    uuids = Counter(str(event_uuid(record)) for record in kept.values())
+    assert Counter(event["uuid"] for event in posthog.events) == uuids

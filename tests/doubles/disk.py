@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
     from doubles.collector import Collector
 
-SIZE = "1m"
+SIZE = "16m"
+RESERVE = "reserve"
+"""A file of the Collector's that grows no further, and is larger than what does."""
 BLOCK = bytes(4096)
 
 
@@ -55,7 +57,8 @@ class SizeLimit:
 
     def fill(self) -> None:
         """Let none of its files grow by more than the beginning of a line beyond what the largest is."""
-        largest = max(path.stat().st_size for path in self._collector.data.rglob("*") if path.is_file())
+        files = [path for path in self._collector.data.rglob("*") if path.is_file() and path.name != RESERVE]
+        largest = max(path.stat().st_size for path in files)
         self._limit(largest + 100)
 
     def make_room(self) -> None:
