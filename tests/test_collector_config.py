@@ -251,7 +251,7 @@ def test_only_what_the_documentation_lists_can_be_set() -> None:
 
 
 def test_our_components_are_in_the_binary_with_their_stability(collector_binary: Path) -> None:
-    """`components` lists the gate and the exporter, for traces alone, the limit, and no network provider."""
+    """`components` lists the gate, the exporters and the extensions of ours, and no provider of a network."""
     done = subprocess.run([str(collector_binary), "components"], capture_output=True, text=True, check=True)
     found = yaml.safe_load(done.stdout)
     ours = {
@@ -262,7 +262,11 @@ def test_our_components_are_in_the_binary_with_their_stability(collector_binary:
     }
 
     traces = {"logs": "Undefined", "metrics": "Undefined", "traces": "Alpha"}
-    assert ours == {"commandgate": traces, "posthog": traces}
-    (limit,) = (extension for extension in found["extensions"] if "franklinwh" in extension["module"])
-    assert (limit["name"], limit["stability"]) == ("request_limit", {"extension": "Alpha"})
+    assert ours == {"commandgate": traces, "file": traces, "posthog": traces}
+    extensions = {
+        extension["name"]: extension["stability"]
+        for extension in found["extensions"]
+        if "franklinwh" in extension["module"]
+    }
+    assert extensions == {"file_storage": {"extension": "Beta"}, "request_limit": {"extension": "Alpha"}}
     assert sorted(provider["scheme"] for provider in found["providers"]) == ["env", "file", "yaml"]
