@@ -132,11 +132,8 @@ class _Level:
         return self._complete()
 
     def _pass_over(self, start: int, stop: int) -> None:
-        """
-        Leave out words that nothing asks for; one that begins like an option counts as an unknown one.
-
-        argparse takes it for a word where it holds a space or is a number: a value would decide what the line is.
-        """
+        """Leave out words that nothing asks for; one that begins like an option counts as an unknown one."""
+        # argparse takes it for a word where it holds a space or is a number: a value would decide what the line is.
         dash = self.pattern.find("-", start)
         surplus = self.words[start : stop if dash < 0 else min(stop, dash)]
         self.unknown |= any(len(word) > 1 and word[0] in self.grammar.prefixes for word in surplus)
