@@ -54,7 +54,8 @@ def send_now(telemetry: Telemetry, watch: Watch | None = None) -> Told:
         return Told([f"There is no state folder: {root.value}."], done=False)
     lines: list[str] = []
     sent = left = 0
-    spools = list(existing_spools(root, telemetry.application))
+    # By what waits, not by the folders' names, which are digests of the inis' paths: a destination sees the order.
+    spools = sorted(existing_spools(root, telemetry.application), key=lambda spool: min(spool.names(), default=""))
     for spool in spools:
         before = _delivered(spool)
         try:
