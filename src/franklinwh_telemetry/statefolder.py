@@ -7,10 +7,10 @@ from __future__ import annotations
 import os
 import stat
 import time
-from enum import Enum
 from typing import TYPE_CHECKING, Final
 
 from franklinwh_telemetry import system
+from franklinwh_telemetry.value import Choice
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,7 +20,7 @@ FOLDER_MODE: Final = 0o700
 FILE_MODE: Final = 0o600
 
 
-class FolderRefusal(Enum):
+class FolderRefusal(Choice):
     """Why a folder is not used; the value says how to mend it."""
 
     NO_HOME = (
