@@ -29,7 +29,7 @@ def test_a_choice_is_closed() -> None:
     with pytest.raises(TypeError):
         Colour("like the sky")
     with pytest.raises(AttributeError):
-        Colour.RED = Colour.DARK_BLUE  # type: ignore[misc]
+        Colour.RED = Colour.DARK_BLUE  # type: ignore[misc, assignment]
     with pytest.raises(AttributeError):
         Colour.RED.value = "like blood"  # type: ignore[misc]
 

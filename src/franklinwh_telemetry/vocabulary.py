@@ -166,9 +166,13 @@ class Vocabulary:
         text = self._exactly(line)
         if text is not None:
             return self._member(text)
-        reading = self._read(line)
-        if reading is None or reading.rejected or reading.informed:
+        words = _words(line)
+        reading = None if words is None else self._read(words)
+        if words is None or reading is None or reading.rejected or reading.informed:
             return self.other
+        text = _word_for_word(words, reading)
+        if text in self._members:
+            return self._member(text)  # no other entry can ask for more of the line than all of it
         for entry in self._entries_of(reading.path):
             if entry.is_in(reading):
                 return self._member(entry.text)
@@ -241,6 +245,14 @@ class Vocabulary:
             texts = (text for text in self._texts if text.split(" ", 1)[0] == word)
             below = self._entries[word] = entries_by_path(texts, self._grammar)
         return below.get(path, ()) if below else ()
+
+
+def _word_for_word(words: list[str], reading: Reading) -> str:
+    """The line as its subcommands and its options, each by a full name; empty where it has anything else."""
+    depth = len(reading.path)
+    if not depth or tuple(words[:depth]) != reading.path or any(word not in reading.given for word in words[depth:]):
+        return ""
+    return " ".join(words)
 
 
 def _check_text(text: object) -> None:
