@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from franklinwh_telemetry.integrations.argparse import grammar_data, grammar_source
-from franklinwh_telemetry.vocabularies import franklinwh_cloud
+from franklinwh_telemetry.vocabularies import franklinwh_cloud, franklinwh_cloud_words
 from franklinwh_telemetry.vocabularies.franklinwh_cloud_grammar import GRAMMAR
-from franklinwh_telemetry.vocabulary import OTHER
+from franklinwh_telemetry.vocabulary import OTHER, Vocabulary
 
 PARSER = cli.build_parser()
 VOCABULARY = franklinwh_cloud.vocabulary()
@@ -139,13 +139,13 @@ class TestData:
         """The words that are moved are those of the installed franklinwh-cloud."""
         literals = _literals_of(cli.async_main)
 
-        assert literals["_GLOBAL_FLAGS"] == set(franklinwh_cloud.HOISTED_FLAGS)
-        assert literals["_GLOBAL_OPTS_WITH_VALUE"] == set(franklinwh_cloud.HOISTED_OPTIONS)
+        assert literals["_GLOBAL_FLAGS"] == set(franklinwh_cloud_words.HOISTED_FLAGS)
+        assert literals["_GLOBAL_OPTS_WITH_VALUE"] == set(franklinwh_cloud_words.HOISTED_OPTIONS)
 
     def test_spellings_are_the_programs(self):
         """Each spelling of a dispatch is one for the program too, and leads to a listed name of the same code."""
         codes = {"B": 2, "D": 6, "E": 3, "F": 1, "G": 8, "H": 7, **DISPATCH_CODES}
-        spellings = franklinwh_cloud.VALUE_ALIASES["tou --set"]
+        spellings = franklinwh_cloud_words.VALUE_ALIASES["tou --set"]
         names = {name for name in codes if isinstance(name, str)}
 
         assert {name: codes[name.upper()] for name in spellings} == {
@@ -159,7 +159,7 @@ class TestData:
         from franklinwh_cloud.cli_commands import mode
 
         source = inspect.getsource(mode.run)
-        spellings = franklinwh_cloud.VALUE_ALIASES["mode --set"]
+        spellings = franklinwh_cloud_words.VALUE_ALIASES["mode --set"]
 
         assert flag.replace("-", "_").split("_")[0] in source
         assert all(f'"{name}"' in source for name in {*spellings, *spellings.values()})
@@ -171,6 +171,28 @@ class TestData:
     def test_every_entry_can_be_produced(self):
         """The grammar can produce every entry, and no two are the same command."""
         VOCABULARY.check()
+
+    def test_unfinished_are_those_alone_that_no_line_is(self):
+        """What is called unfinished is no line of the program; `check` has found that every other command is one."""
+        by_grammar = Vocabulary(VOCABULARY.commands, grammar=franklinwh_cloud._grammar)
+        words = [text.split(" ") for text in franklinwh_cloud._UNFINISHED]
+
+        assert {by_grammar.parse(line).text for line in words} == {OTHER}
+
+    def test_a_line_word_for_word_needs_no_grammar(self):
+        """Only other spellings, values and what is not listed are read by it."""
+        known = Vocabulary(
+            franklinwh_cloud.COMMANDS,
+            grammar=lambda: pytest.fail("the grammar was made"),
+            unfinished=franklinwh_cloud._UNFINISHED,
+        )
+
+        assert known.parse(["energy", "--describe"]).text == "energy --describe"
+        assert not known.is_informational(["energy", "--describe"])
+        with pytest.raises(pytest.fail.Exception):
+            known.parse(["energy", "--descr"])
+        with pytest.raises(pytest.fail.Exception):
+            known.parse(["energy --describe"])
 
     def test_every_subcommand_is_listed(self):
         """Every subcommand of the program can be named."""

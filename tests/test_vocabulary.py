@@ -378,3 +378,14 @@ def test_words_of_an_entry_that_are_values_are_none_of_its_options(words: list[s
     grammar = Grammar.from_data({"positionals": (("A...",),), "subcommands": {"run": {"options": options}}})
     listed = ["run --rest", "run --rest --flag", "run --set 1", "run --set 1 --flag"]
     assert Vocabulary(listed, grammar=grammar).parse(words).text == command
+
+
+def test_what_is_unfinished_must_be_called_so() -> None:
+    """A listed command that lacks a value, and is to be known without the grammar, is refused by `check`."""
+    options = (("--flag", 0), ("--set",))
+    grammar = Grammar.from_data({"positionals": (("A...",),), "subcommands": {"run": {"options": options}}})
+    listed = ["run", "run --flag", "run --set"]
+
+    assert Vocabulary(listed, grammar=grammar, unfinished=["run --set"]).parse(["run", "--set"]).text == OTHER
+    with pytest.raises(ValueError, match="'run --set' is unfinished"):
+        Vocabulary(listed, grammar=grammar, unfinished=())

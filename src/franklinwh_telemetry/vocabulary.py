@@ -78,7 +78,9 @@ class Vocabulary:
     A command is a subcommand path (`status`, `network scan`), with the options that must be given for it
     (`tou --set`), and the one value that an option or positional must have (`mode --set self_consumption`,
     `fetch GET`). Without a *grammar* only the very text of a command is a member. *until_interrupted* are the
-    listed commands which Ctrl-C ends in success.
+    listed commands which Ctrl-C ends in success. *unfinished* are those whose words alone are no line that the
+    program takes, for want of a value (`tou --set`); where it is given, a line that is one of the others word for
+    word is known without the grammar.
 
     Raises ValueError, in one line, for a list that nobody can have meant: an entry that the grammar cannot
     produce, one listed twice (even in other words), an empty one, `other`, one of more than 200 characters,
@@ -87,7 +89,7 @@ class Vocabulary:
     `check()`.
     """
 
-    __slots__ = ("_entries", "_grammar", "_make_grammar", "_members", "_texts", "_until_interrupted")
+    __slots__ = ("_entries", "_grammar", "_lines", "_make_grammar", "_members", "_texts", "_until_interrupted")
 
     def __init__(
         self,
@@ -95,6 +97,7 @@ class Vocabulary:
         *,
         grammar: Grammar | Callable[[], Grammar] | None = None,
         until_interrupted: Iterable[str] = (),
+        unfinished: Iterable[str] | None = None,
     ) -> None:
         self._texts = tuple(commands)
         self._make_grammar = grammar if callable(grammar) else None
@@ -110,16 +113,27 @@ class Vocabulary:
         unlisted = sorted(self._until_interrupted.difference(self._texts))
         if unlisted:
             raise ValueError(f"{unlisted[0]!r} is marked as running until interrupted, but is not listed")
+        self._lines = frozenset(() if unfinished is None else self._texts).difference(unfinished or ())
         if self._grammar is not None:
             self.check()
 
     def check(self) -> None:
-        """Raise ValueError unless the grammar can produce every entry, each another command; done at once if given."""
+        """
+        Raise ValueError unless the grammar can produce every entry, each another command, and finished as it is said.
+
+        Done at once where the grammar was given, and not a function that makes it.
+        """
         grammar = self._needed_grammar()
         if grammar is not None:
             from franklinwh_telemetry.entry import entries_by_word  # noqa: PLC0415 - a mere list does not need it
 
             self._entries = entries_by_word(self._texts, grammar)
+            lines, self._lines = self._lines, frozenset()  # until they are found right, the grammar reads them
+            for text in lines:
+                words = text.split(" ")
+                if self.is_informational(words) or self.parse(words).text != text:
+                    raise ValueError(f"{text!r} is unfinished: it alone is no line that the program takes")
+            self._lines = lines
 
     @classmethod
     def from_parser(
@@ -166,13 +180,9 @@ class Vocabulary:
         text = self._exactly(line)
         if text is not None:
             return self._member(text)
-        words = _words(line)
-        reading = None if words is None else self._read(words)
-        if words is None or reading is None or reading.rejected or reading.informed:
+        reading = self._read(line)
+        if reading is None or reading.rejected or reading.informed:
             return self.other
-        text = _word_for_word(words, reading)
-        if text in self._members:
-            return self._member(text)  # no other entry can ask for more of the line than all of it
         for entry in self._entries_of(reading.path):
             if entry.is_in(reading):
                 return self._member(entry.text)
@@ -212,14 +222,15 @@ class Vocabulary:
         return command
 
     def _exactly(self, line: object) -> str | None:
-        """The listed text that *line* is word by word, where the line is a text or there is no grammar."""
+        """The listed text that *line* is word by word: one that needs no grammar, a text, or where there is none."""
         if isinstance(line, str):
             text = " ".join(_split_at_blanks(line))
-        elif self._grammar is None and self._make_grammar is None:
-            text = " ".join(_words(line) or ())
-        else:
-            return None
-        return text if text in self._members else None
+            return text if text in self._members else None
+        words = _words(line) or []
+        text = " ".join(words)
+        if self._grammar is None and self._make_grammar is None:
+            return text if text in self._members else None
+        return text if text in self._lines and len(words) == text.count(" ") + 1 else None
 
     def _read(self, line: object) -> Reading | None:
         words = _words(line)
@@ -245,14 +256,6 @@ class Vocabulary:
             texts = (text for text in self._texts if text.split(" ", 1)[0] == word)
             below = self._entries[word] = entries_by_path(texts, self._grammar)
         return below.get(path, ()) if below else ()
-
-
-def _word_for_word(words: list[str], reading: Reading) -> str:
-    """The line as its subcommands and its options, each by a full name; empty where it has anything else."""
-    depth = len(reading.path)
-    if not depth or tuple(words[:depth]) != reading.path or any(word not in reading.given for word in words[depth:]):
-        return ""
-    return " ".join(words)
 
 
 def _check_text(text: object) -> None:
