@@ -99,6 +99,22 @@ def make_folder(path: str) -> FolderRefusal | None:
     return _refusal_or_none(check_folder(path))
 
 
+def make_folder_below(safe: str, name: str) -> FolderRefusal | None:
+    """The same for a folder right below one that has just been made or found safe, and needs no second look."""
+    path = os.path.join(safe, name)
+    checked = check_folder(path)
+    if checked is False:
+        try:
+            os.mkdir(path, FOLDER_MODE)
+        except FileExistsError:
+            checked = check_folder(path)  # another process has just made it
+        except OSError:
+            checked = FolderRefusal.NOT_WRITABLE
+        else:
+            return None
+    return _refusal_or_none(checked)
+
+
 def _ground_of(path: str) -> tuple[str, list[str]] | None:
     """The lowest folder above *path* that is there, and what is missing below it, *path* first; None on no drive."""
     missing = [path]
