@@ -123,6 +123,8 @@ LINES = st.one_of(
     ),
 )
 
+CHECKED = Vocabulary(franklinwh_cloud.COMMANDS, grammar=franklinwh_cloud._grammar())
+
 
 class TestData:
     def test_grammar_is_the_programs(self):
@@ -193,6 +195,18 @@ class TestData:
             known.parse(["energy", "--descr"])
         with pytest.raises(pytest.fail.Exception):
             known.parse(["energy --describe"])
+
+    @given(st.lists(st.sampled_from(sorted({w for text in VOCABULARY.commands for w in text.split(" ")})), max_size=6))
+    def test_a_line_is_the_same_by_all_of_the_list(self, words):
+        """What is known without the grammar, or from a few entries, is what the whole checked list says."""
+        assert VOCABULARY.parse(words) == CHECKED.parse(words)
+        assert VOCABULARY.is_informational(words) == CHECKED.is_informational(words)
+
+    @pytest.mark.parametrize("text", VOCABULARY.commands)
+    def test_an_entry_is_the_same_by_all_of_the_list(self, text):
+        """Also with a value after it, which most of the unfinished want, and with a global option before it."""
+        for line in (text, f"{text} 5", f"--json {text}", f"{text} --no-color"):
+            assert VOCABULARY.parse(line.split(" ")) == CHECKED.parse(line.split(" "))
 
     def test_every_subcommand_is_listed(self):
         """Every subcommand of the program can be named."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from franklinwh_telemetry.grammar import PARSER, acceptable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from franklinwh_telemetry.grammar import Grammar, Option
     from franklinwh_telemetry.reading import Reading
@@ -18,6 +18,17 @@ ROOT: Final = "main"
 """The first word of the commands of a program that has no subcommands."""
 
 _NO_SPELLINGS: Final[Mapping[str, str]] = {}
+
+
+def candidates(texts: Iterable[str], reading: Reading, grammar: Grammar) -> Iterator[str]:
+    """Those of a subcommand's entries whose options the line has all given; the others need not be taken apart."""
+    level: Grammar | None = grammar
+    for name in reading.path:
+        level = level and level.subcommand(name)
+    prefixes = level.prefixes if level else grammar.prefixes
+    for text in texts:
+        if all(token in reading.given for token in text.split(" ") if token[0] in prefixes):
+            yield text
 
 
 def entries_by_word(texts: Iterable[str], grammar: Grammar) -> dict[str, dict[tuple[str, ...], list[Entry]]]:

@@ -185,7 +185,7 @@ class Vocabulary:
         reading = self._read(line)
         if reading is None or reading.rejected or reading.informed:
             return self.other
-        for entry in self._entries_of(reading.path):
+        for entry in self._entries_of(reading):
             if entry.is_in(reading):
                 return self._member(entry.text)
         return self.other
@@ -248,16 +248,16 @@ class Vocabulary:
             self._grammar = self._make_grammar()
         return self._grammar
 
-    def _entries_of(self, path: tuple[str, ...]) -> Iterable[Entry]:
-        """The entries of this subcommand, those that ask for the most first; those with its first word are made now."""
-        from franklinwh_telemetry.entry import ROOT, entries_by_path  # noqa: PLC0415 - as above
+    def _entries_of(self, reading: Reading) -> Iterable[Entry]:
+        """The entries of the line's subcommand, those that ask for the most first; unless checked, what it may be."""
+        from franklinwh_telemetry.entry import ROOT, candidates, entries_by_path  # noqa: PLC0415 - as above
 
-        word = path[0] if path else ROOT
+        word = reading.path[0] if reading.path else ROOT
         below = self._entries.get(word)
         if below is None and self._grammar is not None:
             texts = (text for text in self._texts if text.split(" ", 1)[0] == word)
-            below = self._entries[word] = entries_by_path(texts, self._grammar)
-        return below.get(path, ()) if below else ()
+            below = entries_by_path(candidates(texts, reading, self._grammar), self._grammar)
+        return below.get(reading.path, ()) if below else ()
 
 
 def _are_plain(texts: Sequence[str]) -> bool:
