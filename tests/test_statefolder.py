@@ -14,7 +14,14 @@ import pytest
 
 import support
 from franklinwh_telemetry import Telemetry, Vocabulary, statefolder, system
-from franklinwh_telemetry.statefolder import FOLDER_NAME, FolderRefusal, check_folder, make_folder, state_root
+from franklinwh_telemetry.statefolder import (
+    FOLDER_NAME,
+    FolderRefusal,
+    check_folder,
+    make_folder,
+    make_folder_below,
+    state_root,
+)
 from support import APPLICATION, CONSENT, VERSION_4, posix_only
 
 NOBODY = 65534
@@ -444,3 +451,21 @@ def test_discard_removes_what_stands_there_and_nothing_behind_a_link(tmp_path):
         assert statefolder.discard(f"{tmp_path}/{name}") is True
         assert statefolder.discard(f"{tmp_path}/{name}") is False
     assert [name for name, _mode in tree(tmp_path)] == ["kept", "kept/inside"]
+
+
+@posix_only
+def test_a_folder_below_a_safe_one_is_made_or_judged(tmp_path):
+    """It is for this user only, whoever made it, and what else stands in its place is refused."""
+    safe = tmp_path / "safe"
+    assert make_folder(str(safe)) is None
+    assert [make_folder_below(str(safe), "made") for _ in range(2)] == [None, None]
+    assert stat.S_IMODE((safe / "made").stat().st_mode) == 0o700
+    (safe / "open").mkdir(mode=0o755)
+    (safe / "file").touch()
+    (safe / "link").symlink_to(safe / "made")
+
+    assert make_folder_below(str(safe), "open") is FolderRefusal.OPEN_TO_OTHERS
+    assert make_folder_below(str(safe), "file") is FolderRefusal.NOT_A_FOLDER
+    assert make_folder_below(str(safe), "link") is FolderRefusal.LINK
+    assert make_folder_below(str(safe / "file"), "none") is FolderRefusal.NOT_WRITABLE
+    assert make_folder_below(str(safe / "gone"), "none") is FolderRefusal.NOT_WRITABLE

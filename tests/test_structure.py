@@ -162,9 +162,18 @@ def test_the_package_lists_every_public_name():
     """The package's `__all__` is what it binds without an underscore, its own modules aside."""
     package = importlib.import_module("franklinwh_telemetry")
     submodules = {path.stem for path in (ROOT / "src" / "franklinwh_telemetry").iterdir()}
-    bound = {name for name in vars(package) if not name.startswith("_")} - submodules - {"annotations"}
+    bound = {name for name in vars(package) if not name.startswith("_")} - submodules - {"annotations", "TYPE_CHECKING"}
 
     assert bound <= set(package.__all__)
     assert {"Denied", "Granted", "Telemetry", "Vocabulary", "dispatch_cli_event", "read_consent"} <= set(
         package.__all__
     )
+
+
+def test_the_package_has_its_names_and_no_others():
+    """The hook, which is imported when it is asked for, is there like the rest; a name that is none is an error."""
+    package = importlib.import_module("franklinwh_telemetry")
+
+    assert all(getattr(package, name) for name in package.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'dispatch'"):
+        package.__getattr__("dispatch")

@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from franklinwh_telemetry.integrations.argparse import grammar_data, grammar_source
-from franklinwh_telemetry.vocabularies import franklinwh_cloud
+from franklinwh_telemetry.vocabularies import franklinwh_cloud, franklinwh_cloud_words
 from franklinwh_telemetry.vocabularies.franklinwh_cloud_grammar import GRAMMAR
-from franklinwh_telemetry.vocabulary import OTHER
+from franklinwh_telemetry.vocabulary import OTHER, Vocabulary
 
 PARSER = cli.build_parser()
 VOCABULARY = franklinwh_cloud.vocabulary()
@@ -123,6 +123,11 @@ LINES = st.one_of(
     ),
 )
 
+UNCHECKED = Vocabulary(
+    franklinwh_cloud.COMMANDS, grammar=franklinwh_cloud._grammar, unfinished=franklinwh_cloud._UNFINISHED
+)
+CHECKED = Vocabulary(franklinwh_cloud.COMMANDS, grammar=franklinwh_cloud._grammar())
+
 
 class TestData:
     def test_grammar_is_the_programs(self):
@@ -139,13 +144,13 @@ class TestData:
         """The words that are moved are those of the installed franklinwh-cloud."""
         literals = _literals_of(cli.async_main)
 
-        assert literals["_GLOBAL_FLAGS"] == set(franklinwh_cloud.HOISTED_FLAGS)
-        assert literals["_GLOBAL_OPTS_WITH_VALUE"] == set(franklinwh_cloud.HOISTED_OPTIONS)
+        assert literals["_GLOBAL_FLAGS"] == set(franklinwh_cloud_words.HOISTED_FLAGS)
+        assert literals["_GLOBAL_OPTS_WITH_VALUE"] == set(franklinwh_cloud_words.HOISTED_OPTIONS)
 
     def test_spellings_are_the_programs(self):
         """Each spelling of a dispatch is one for the program too, and leads to a listed name of the same code."""
         codes = {"B": 2, "D": 6, "E": 3, "F": 1, "G": 8, "H": 7, **DISPATCH_CODES}
-        spellings = franklinwh_cloud.VALUE_ALIASES["tou --set"]
+        spellings = franklinwh_cloud_words.VALUE_ALIASES["tou --set"]
         names = {name for name in codes if isinstance(name, str)}
 
         assert {name: codes[name.upper()] for name in spellings} == {
@@ -159,7 +164,7 @@ class TestData:
         from franklinwh_cloud.cli_commands import mode
 
         source = inspect.getsource(mode.run)
-        spellings = franklinwh_cloud.VALUE_ALIASES["mode --set"]
+        spellings = franklinwh_cloud_words.VALUE_ALIASES["mode --set"]
 
         assert flag.replace("-", "_").split("_")[0] in source
         assert all(f'"{name}"' in source for name in {*spellings, *spellings.values()})
@@ -171,6 +176,40 @@ class TestData:
     def test_every_entry_can_be_produced(self):
         """The grammar can produce every entry, and no two are the same command."""
         VOCABULARY.check()
+
+    def test_unfinished_are_those_alone_that_no_line_is(self):
+        """What is called unfinished is no line of the program; `check` has found that every other command is one."""
+        by_grammar = Vocabulary(VOCABULARY.commands, grammar=franklinwh_cloud._grammar)
+        words = [text.split(" ") for text in franklinwh_cloud._UNFINISHED]
+
+        assert {by_grammar.parse(line).text for line in words} == {OTHER}
+
+    def test_a_line_word_for_word_needs_no_grammar(self):
+        """Only other spellings, values and what is not listed are read by it."""
+        known = Vocabulary(
+            franklinwh_cloud.COMMANDS,
+            grammar=lambda: pytest.fail("the grammar was made"),
+            unfinished=franklinwh_cloud._UNFINISHED,
+        )
+
+        assert known.parse(["energy", "--describe"]).text == "energy --describe"
+        assert not known.is_informational(["energy", "--describe"])
+        with pytest.raises(pytest.fail.Exception):
+            known.parse(["energy", "--descr"])
+        with pytest.raises(pytest.fail.Exception):
+            known.parse(["energy --describe"])
+
+    @given(st.lists(st.sampled_from(sorted({w for text in VOCABULARY.commands for w in text.split(" ")})), max_size=6))
+    def test_a_line_is_the_same_by_all_of_the_list(self, words):
+        """What is known without the grammar, or from a few entries, is what the whole checked list says."""
+        assert UNCHECKED.parse(words) == CHECKED.parse(words)
+        assert UNCHECKED.is_informational(words) == CHECKED.is_informational(words)
+
+    @pytest.mark.parametrize("text", VOCABULARY.commands)
+    def test_an_entry_is_the_same_by_all_of_the_list(self, text):
+        """Also with a value after it, which most of the unfinished want, and with a global option before it."""
+        for line in (text, f"{text} 5", f"--json {text}", f"{text} --no-color"):
+            assert UNCHECKED.parse(line.split(" ")) == CHECKED.parse(line.split(" "))
 
     def test_every_subcommand_is_listed(self):
         """Every subcommand of the program can be named."""
@@ -265,7 +304,7 @@ class TestAgainstTheProgram:
     @given(st.one_of(LINES, st.text()))
     def test_only_members(self, line):
         """Whatever the line, the answer is in the list or `other`."""
-        assert VOCABULARY.parse(line).text in {*VOCABULARY.commands, OTHER}
+        assert UNCHECKED.parse(line).text in {*VOCABULARY.commands, OTHER}
 
     @settings(max_examples=200, deadline=None)
     @given(

@@ -346,3 +346,46 @@ class TestParse:
     def test_never_informational_without_grammar(self):
         """Without a grammar nothing is known about help or version."""
         assert not any(Vocabulary(["show"]).is_informational(line) for line in ("", "--help", "show --help", ["-h"]))
+
+
+@pytest.mark.parametrize(
+    ("words", "command"),
+    [
+        (["--flag", "main"], "main main --flag"),
+        (["main", "--flag"], "main main --flag"),
+        (["--flag"], "main --flag"),
+    ],
+)
+def test_a_line_with_the_words_of_an_entry_may_be_another(words: list[str], command: str) -> None:
+    """`main` stands for a program without subcommands, and may be a value of its line as well."""
+    grammar = Grammar.from_data({"options": (("--flag", 0),), "positionals": (("?",),)})
+    assert Vocabulary(["main --flag", "main main --flag"], grammar=grammar).parse(words).text == command
+
+
+@pytest.mark.parametrize(
+    ("words", "command"),
+    [
+        (["run", "--rest", "--flag"], "run --rest"),
+        (["run", "--flag", "--rest"], "run --rest --flag"),
+        (["run", "--rest", "--flag", "--flag"], "run --rest"),
+        (["run", "--rest --flag"], OTHER),
+        (["run", "--set", "1 --flag"], OTHER),
+    ],
+)
+def test_words_of_an_entry_that_are_values_are_none_of_its_options(words: list[str], command: str) -> None:
+    """What an option takes for its value is not given, though the line then reads like a listed command."""
+    options = (("--rest", "..."), ("--flag", 0), ("--set",))
+    grammar = Grammar.from_data({"positionals": (("A...",),), "subcommands": {"run": {"options": options}}})
+    listed = ["run --rest", "run --rest --flag", "run --set 1", "run --set 1 --flag"]
+    assert Vocabulary(listed, grammar=grammar).parse(words).text == command
+
+
+def test_what_is_unfinished_must_be_called_so() -> None:
+    """A listed command that lacks a value, and is to be known without the grammar, is refused by `check`."""
+    options = (("--flag", 0), ("--set",))
+    grammar = Grammar.from_data({"positionals": (("A...",),), "subcommands": {"run": {"options": options}}})
+    listed = ["run", "run --flag", "run --set"]
+
+    assert Vocabulary(listed, grammar=grammar, unfinished=["run --set"]).parse(["run", "--set"]).text == OTHER
+    with pytest.raises(ValueError, match="'run --set' is unfinished"):
+        Vocabulary(listed, grammar=grammar, unfinished=())

@@ -4,13 +4,12 @@ A no: what decided it, in which file or variable, and how to mend it.
 
 from __future__ import annotations
 
-from enum import Enum
 from typing import Final, final
 
-from franklinwh_telemetry.value import Value
+from franklinwh_telemetry.value import Choice, Value
 
 
-class DenialReason(Enum):
+class DenialReason(Choice):
     """What decided that nothing may be recorded, and how that can be mended."""
 
     NO_INI = "there is no such file, and no other franklinwh.ini that says yes; `on` writes one"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from franklinwh_telemetry.grammar import PARSER, acceptable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from franklinwh_telemetry.grammar import Grammar, Option
     from franklinwh_telemetry.reading import Reading
@@ -18,6 +18,17 @@ ROOT: Final = "main"
 """The first word of the commands of a program that has no subcommands."""
 
 _NO_SPELLINGS: Final[Mapping[str, str]] = {}
+
+
+def candidates(texts: Iterable[str], reading: Reading, grammar: Grammar) -> Iterator[str]:
+    """Those of a subcommand's entries whose options the line has all given; the others need not be taken apart."""
+    level: Grammar | None = grammar
+    for name in reading.path:
+        level = level and level.subcommand(name)
+    prefixes = level.prefixes if level else grammar.prefixes
+    for text in texts:
+        if all(token in reading.given for token in text.split(" ") if token[0] in prefixes):
+            yield text
 
 
 def entries_by_word(texts: Iterable[str], grammar: Grammar) -> dict[str, dict[tuple[str, ...], list[Entry]]]:
@@ -45,6 +56,30 @@ def entries_by_path(texts: Iterable[str], grammar: Grammar) -> dict[tuple[str, .
     for entries in by_path.values():
         entries.sort(key=Entry.rank)
     return by_path
+
+
+def check_texts(texts: Iterable[object], max_chars: int) -> None:
+    """Raise ValueError, in one line, for the first that is no text of a command, whatever the grammar is."""
+    for text in texts:
+        _check_text(text, max_chars)
+
+
+def _check_text(text: object, max_chars: int) -> None:
+    if not isinstance(text, str) or not text:
+        message = "a command is a text and not empty"
+    elif len(text) > max_chars:
+        message = f"{text[:40]!r}... is longer than {max_chars} characters"
+    elif not text.isprintable() and any(_is_control(character) for character in text):
+        message = f"{text!r} has control characters"
+    elif text[0] == " " or text[-1] == " " or "  " in text:
+        message = f"{text!r} has surplus spaces"
+    else:
+        return
+    raise ValueError(message)
+
+
+def _is_control(character: str) -> bool:
+    return character < " " or "\x7f" <= character <= "\x9f" or "\ud800" <= character <= "\udfff"
 
 
 class Entry:

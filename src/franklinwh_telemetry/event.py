@@ -7,11 +7,10 @@ Everything before this module makes a `CommandEvent`, everything after it reads 
 from __future__ import annotations
 
 import json
-from enum import Enum
 from typing import TYPE_CHECKING, Final, final
 from uuid import UUID
 
-from franklinwh_telemetry.value import Value
+from franklinwh_telemetry.value import Choice, Value
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -83,7 +82,7 @@ class Record(Value):
         super().__init__(event, span_id, trace_id)
 
 
-class RecordRefusal(Enum):
+class RecordRefusal(Choice):
     """Why some bytes are not one of our records."""
 
     TOO_LARGE = "larger than a record can be"

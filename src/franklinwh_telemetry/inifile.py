@@ -10,12 +10,11 @@ from __future__ import annotations
 import os
 import stat
 import time
-from enum import Enum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, cast, final
 
 from franklinwh_telemetry import system
-from franklinwh_telemetry.value import Value
+from franklinwh_telemetry.value import Choice, Value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -28,7 +27,7 @@ BOM: Final = b"\xef\xbb\xbf"
 _MAX_CACHED: Final = 64
 
 
-class ProblemKind(Enum):
+class ProblemKind(Choice):
     """Why a file that is there cannot be believed."""
 
     UNREADABLE = "it cannot be read"

@@ -140,7 +140,8 @@ class Telemetry:
         allowed = permission or self.permission()
         if isinstance(allowed, Denied):
             return False
-        execution_uuid = allowed.execution_uuid(self.state_root())
+        root = self.state_root()
+        execution_uuid = allowed.execution_uuid(root)
         if execution_uuid is None:
             return False
         made = event.make_record(
@@ -156,7 +157,7 @@ class Telemetry:
         if in_event_loop():
             self._enqueue(allowed, made)
             return True
-        return allowed.write(self.state_root(), [made])
+        return allowed.write(root, [made])
 
     def flush(self) -> None:
         """

@@ -4,17 +4,15 @@ The wrapper around a command: it reads two clocks and changes nothing else.
 
 from __future__ import annotations
 
-import functools
 import os
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar
 
 from franklinwh_telemetry import process
 from franklinwh_telemetry.guard import guard
 from franklinwh_telemetry.outcome import succeeded
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Generator
     from types import TracebackType
 
     from franklinwh_telemetry.recorder import Telemetry
@@ -23,12 +21,6 @@ if TYPE_CHECKING:
 Wrapped = TypeVar("Wrapped")
 
 _running: ContextVar[tuple[Run, ...]] = ContextVar("franklinwh_telemetry_running", default=())
-
-_GENERATOR: Final = 0x20
-_COROUTINE: Final = 0x80
-_ITERABLE_COROUTINE: Final = 0x100
-_ASYNC_GENERATOR: Final = 0x200
-"""Code flags of `inspect`, which is not imported on the user's path."""
 
 
 class Run:
@@ -44,6 +36,14 @@ class Run:
         self.was_interrupted = False
         self.executed_at_ms = process.now_ns() // 1_000_000
         self.started_ns = process.monotonic_ns()
+
+    def show(self) -> None:
+        """Let `current_run` and the scope's `failed` find this run, in this task or thread."""
+        _running.set((*_running.get(), self))
+
+    def hide(self) -> None:
+        """Let nobody find it any more."""
+        _running.set(tuple(run for run in _running.get() if run is not self))
 
     def failed(self) -> None:
         """Say that this run has failed, although it may end without an exception."""
@@ -124,7 +124,7 @@ class CommandScope:
 
     def __enter__(self) -> Run:
         run = self.begin()
-        _running.set((*_running.get(), run))
+        run.show()
         return run
 
     def __exit__(
@@ -133,157 +133,20 @@ class CommandScope:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        runs = _running.get()
-        for index in range(len(runs) - 1, -1, -1):
-            if runs[index].scope is self:
-                _running.set(runs[:index] + runs[index + 1 :])
-                runs[index].end(error)
+        for run in reversed(_running.get()):
+            if run.scope is self:
+                run.hide()
+                run.end(error)
                 return
 
     def __call__(self, function: Wrapped) -> Wrapped:
         """Wrap *function*, of whatever kind; the wrapper is of the same kind and keeps its metadata."""
-        if isinstance(function, (classmethod, staticmethod)):
-            return cast("Wrapped", type(function)(self(function.__func__)))
-        flags = _flags(function)
-        if flags & _ASYNC_GENERATOR:
-            wrapper = self._wrap_async_generator(cast("Any", function))
-        elif flags & (_COROUTINE | _ITERABLE_COROUTINE):
-            wrapper = self._wrap_coroutine(cast("Any", function))
-        elif flags & _GENERATOR:
-            wrapper = self._wrap_generator(cast("Any", function))
-        else:
-            wrapper = self._wrap_function(cast("Any", function))
-        return cast("Wrapped", functools.update_wrapper(wrapper, cast("Any", function)))
+        from franklinwh_telemetry.wrapping import wrap  # noqa: PLC0415 - a whole program needs no decorator
 
-    def _wrap_function(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        name = _name(function)
-
-        def wrapper(*arguments: Any, **keywords: Any) -> Any:
-            with _Running(self, name):
-                return function(*arguments, **keywords)
-
-        return wrapper
-
-    def _wrap_coroutine(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        name = _name(function)
-
-        async def wrapper(*arguments: Any, **keywords: Any) -> Any:
-            with _Running(self, name):
-                return await function(*arguments, **keywords)
-
-        return wrapper
-
-    def _wrap_generator(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        name = _name(function)
-
-        def wrapper(*arguments: Any, **keywords: Any) -> Generator[Any, Any, Any]:
-            inner = function(*arguments, **keywords)
-            resume, value = inner.send, None
-            with _Running(self, name, visible=False) as running:
-                while True:
-                    try:
-                        with running.shown():
-                            item = resume(value)
-                    except StopIteration as stop:
-                        return stop.value
-                    try:
-                        resume, value = inner.send, (yield item)
-                    except GeneratorExit:
-                        inner.close()
-                        raise
-                    except BaseException as error:  # noqa: BLE001 - handed on to the wrapped generator
-                        resume, value = inner.throw, error
-
-        return wrapper
-
-    def _wrap_async_generator(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        name = _name(function)
-
-        async def wrapper(*arguments: Any, **keywords: Any) -> AsyncGenerator[Any, Any]:
-            inner = function(*arguments, **keywords)
-            resume, value = inner.asend, None
-            with _Running(self, name, visible=False) as running:
-                while True:
-                    try:
-                        with running.shown():
-                            item = await resume(value)
-                    except StopAsyncIteration:
-                        return
-                    try:
-                        resume, value = inner.asend, (yield item)
-                    except GeneratorExit:
-                        await inner.aclose()
-                        raise
-                    except BaseException as error:  # noqa: BLE001 - handed on to the wrapped generator
-                        resume, value = inner.athrow, error
-
-        return wrapper
+        return wrap(self, function)
 
 
 def current_run() -> Run | None:
     """The innermost run of a command under way in this task or thread."""
     runs = _running.get()
     return runs[-1] if runs else None
-
-
-class _Running:
-    """One run as a context; while it is shown, its scope's `failed()` finds it."""
-
-    __slots__ = ("_run", "_visible")
-
-    def __init__(self, scope: CommandScope, name: str, *, visible: bool = True) -> None:
-        self._visible = visible
-        self._run = scope.begin(name)
-
-    def __enter__(self) -> _Running:
-        if self._visible:
-            _running.set((*_running.get(), self._run))
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        if self._visible:
-            _hide(self._run)
-        self._run.end(error)
-
-    def shown(self) -> _Shown:
-        """A context in which the run is visible: one step of a generator, which shares its caller's context."""
-        return _Shown(self._run)
-
-
-class _Shown:
-    __slots__ = ("_run",)
-
-    def __init__(self, run: Run) -> None:
-        self._run = run
-
-    def __enter__(self) -> None:
-        _running.set((*_running.get(), self._run))
-
-    def __exit__(self, *_error: object) -> None:
-        _hide(self._run)
-
-
-def _hide(run: Run) -> None:
-    _running.set(tuple(other for other in _running.get() if other is not run))
-
-
-def _flags(function: object) -> int:
-    while isinstance(function, functools.partial):
-        function = function.func
-    function = getattr(function, "__func__", function)
-    code = getattr(function, "__code__", None)
-    if code is None:
-        code = getattr(vars(type(function)).get("__call__"), "__code__", None)
-    flags = getattr(code, "co_flags", 0)
-    # Marked by inspect.markcoroutinefunction (3.12) or asyncio's own marker: a plain def that returns an awaitable.
-    marked = getattr(function, "_is_coroutine_mark", None) or getattr(function, "_is_coroutine", None)
-    return int(flags) | (_COROUTINE if marked else 0)
-
-
-def _name(function: object) -> str:
-    return str(getattr(function, "__name__", ""))

@@ -15,6 +15,7 @@ from franklinwh_telemetry.statefolder import (
     FolderRefusal,
     discard,
     make_folder,
+    make_folder_below,
     read_small,
     remove_quietly,
     replace,
@@ -189,17 +190,19 @@ def open_spool(root: str, manifest: Manifest, granted: Granted) -> Spool | Folde
     """
     assert_granted(granted, manifest)
     application_folder = os.path.join(root, manifest.application)
-    folder = os.path.join(application_folder, manifest.folder_name())
-    for path in (root, application_folder, folder):
-        refusal = make_folder(path)
-        if refusal is not None:
-            return refusal
-    spool = Spool(folder)
+    spool = Spool(os.path.join(application_folder, manifest.folder_name()))
+    refusal = (
+        make_folder(root)
+        or make_folder_below(root, manifest.application)
+        or make_folder_below(application_folder, manifest.folder_name())
+    )
+    if refusal is not None:
+        return refusal
     encoded = manifest.encode()
     whole = all(os.path.isdir(spool.path(name)) for name in PLACES)
     if not whole or read_small(spool.path("manifest.json"), MAX_MANIFEST_BYTES) != encoded:
         for name in PLACES:
-            refusal = make_folder(spool.path(name))
+            refusal = make_folder_below(spool.folder, name)
             if refusal is not None:
                 return refusal
         replace(spool.path("manifest.json"), encoded)
@@ -219,11 +222,9 @@ def assigned_uuid(root: str, granted: Granted) -> UUID | FolderRefusal:
 
     It is made in one step, so that two first runs agree.
     """
-    application_folder = os.path.join(root, granted.application)
-    for path in (root, application_folder):
-        refusal = make_folder(path)
-        if refusal is not None:
-            return refusal
+    refusal = make_folder(root) or make_folder_below(root, granted.application)
+    if refusal is not None:
+        return refusal
     path = uuid_path(root, granted.application, granted.source)
     for attempt in range(3):
         kept = event.parse_execution_uuid((read_small(path, 64) or b"").decode("ascii", "replace"))

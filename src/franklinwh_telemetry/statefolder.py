@@ -7,10 +7,10 @@ from __future__ import annotations
 import os
 import stat
 import time
-from enum import Enum
 from typing import TYPE_CHECKING, Final
 
 from franklinwh_telemetry import system
+from franklinwh_telemetry.value import Choice
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,7 +20,7 @@ FOLDER_MODE: Final = 0o700
 FILE_MODE: Final = 0o600
 
 
-class FolderRefusal(Enum):
+class FolderRefusal(Choice):
     """Why a folder is not used; the value says how to mend it."""
 
     NO_HOME = (
@@ -97,6 +97,22 @@ def make_folder(path: str) -> FolderRefusal | None:
         except OSError:
             return FolderRefusal.NOT_WRITABLE
     return _refusal_or_none(check_folder(path))
+
+
+def make_folder_below(safe: str, name: str) -> FolderRefusal | None:
+    """The same for a folder right below one that has just been made or found safe, and needs no second look."""
+    path = os.path.join(safe, name)
+    checked = check_folder(path)
+    if checked is False:
+        try:
+            os.mkdir(path, FOLDER_MODE)
+        except FileExistsError:
+            checked = check_folder(path)  # another process has just made it
+        except OSError:
+            checked = FolderRefusal.NOT_WRITABLE
+        else:
+            return None
+    return _refusal_or_none(checked)
 
 
 def _ground_of(path: str) -> tuple[str, list[str]] | None:

@@ -77,7 +77,9 @@ class Vocabulary:
     A command is a subcommand path (`status`, `network scan`), with the options that must be given for it
     (`tou --set`), and the one value that an option or positional must have (`mode --set self_consumption`,
     `fetch GET`). Without a *grammar* only the very text of a command is a member. *until_interrupted* are the
-    listed commands which Ctrl-C ends in success.
+    listed commands which Ctrl-C ends in success. *unfinished* are those whose words alone are no line that the
+    program takes, for want of a value (`tou --set`); where it is given, a line that is one of the others word for
+    word is known without the grammar.
 
     Raises ValueError, in one line, for a list that nobody can have meant: an entry that the grammar cannot
     produce, one listed twice (even in other words), an empty one, `other`, one of more than 200 characters,
@@ -86,7 +88,7 @@ class Vocabulary:
     `check()`.
     """
 
-    __slots__ = ("_entries", "_grammar", "_make_grammar", "_members", "_texts", "_until_interrupted")
+    __slots__ = ("_entries", "_grammar", "_lines", "_make_grammar", "_members", "_texts", "_until_interrupted")
 
     def __init__(
         self,
@@ -94,31 +96,45 @@ class Vocabulary:
         *,
         grammar: Grammar | Callable[[], Grammar] | None = None,
         until_interrupted: Iterable[str] = (),
+        unfinished: Iterable[str] | None = None,
     ) -> None:
         self._texts = tuple(commands)
         self._make_grammar = grammar if callable(grammar) else None
         self._grammar = None if callable(grammar) else grammar
         self._entries: dict[str, dict[tuple[str, ...], list[Entry]]] = {}
-        self._members: dict[str, Command | None] = {OTHER: None}
-        for text in self._texts:
-            _check_text(text)
-            if text in self._members:
-                raise ValueError(f"{text!r} is listed twice" if text != OTHER else "'other' is what is not listed")
-            self._members[text] = None
+        if not _are_plain(self._texts):
+            from franklinwh_telemetry.entry import check_texts  # noqa: PLC0415 - seldom needed
+
+            check_texts(self._texts, MAX_COMMAND_CHARS)
+        self._members: dict[str, Command | None] = dict.fromkeys((OTHER, *self._texts))
+        if len(self._members) <= len(self._texts):
+            text = next(text for text in self._texts if text == OTHER or self._texts.count(text) > 1)
+            raise ValueError(f"{text!r} is listed twice" if text != OTHER else "'other' is what is not listed")
         self._until_interrupted = frozenset(until_interrupted)
         unlisted = sorted(self._until_interrupted.difference(self._texts))
         if unlisted:
             raise ValueError(f"{unlisted[0]!r} is marked as running until interrupted, but is not listed")
+        self._lines = frozenset(() if unfinished is None else self._texts).difference(unfinished or ())
         if self._grammar is not None:
             self.check()
 
     def check(self) -> None:
-        """Raise ValueError unless the grammar can produce every entry, each another command; done at once if given."""
+        """
+        Raise ValueError unless the grammar can produce every entry, each another command, and finished as it is said.
+
+        Done at once where the grammar was given, and not a function that makes it.
+        """
         grammar = self._needed_grammar()
         if grammar is not None:
             from franklinwh_telemetry.entry import entries_by_word  # noqa: PLC0415 - a mere list does not need it
 
             self._entries = entries_by_word(self._texts, grammar)
+            lines, self._lines = self._lines, frozenset()  # until they are found right, the grammar reads them
+            for text in lines:
+                words = text.split(" ")
+                if self.is_informational(words) or self.parse(words).text != text:
+                    raise ValueError(f"{text!r} is unfinished: it alone is no line that the program takes")
+            self._lines = lines
 
     @classmethod
     def from_parser(cls, program: Any, commands: Iterable[str] | None = None, **rest: Any) -> Vocabulary:
@@ -166,7 +182,7 @@ class Vocabulary:
         reading = self._read(line)
         if reading is None or reading.rejected or reading.informed:
             return self.other
-        for entry in self._entries_of(reading.path):
+        for entry in self._entries_of(reading):
             if entry.is_in(reading):
                 return self._member(entry.text)
         return self.other
@@ -205,14 +221,15 @@ class Vocabulary:
         return command
 
     def _exactly(self, line: object) -> str | None:
-        """The listed text that *line* is word by word, where the line is a text or there is no grammar."""
+        """The listed text that *line* is word by word: one that needs no grammar, a text, or where there is none."""
         if isinstance(line, str):
             text = " ".join(_split_at_blanks(line))
-        elif self._grammar is None and self._make_grammar is None:
-            text = " ".join(_words(line) or ())
-        else:
-            return None
-        return text if text in self._members else None
+            return text if text in self._members else None
+        words = _words(line) or []
+        text = " ".join(words)
+        if self._grammar is None and self._make_grammar is None:
+            return text if text in self._members else None
+        return text if text in self._lines and len(words) == text.count(" ") + 1 else None
 
     def _read(self, line: object) -> Reading | None:
         words = _words(line)
@@ -228,34 +245,24 @@ class Vocabulary:
             self._grammar = self._make_grammar()
         return self._grammar
 
-    def _entries_of(self, path: tuple[str, ...]) -> Iterable[Entry]:
-        """The entries of this subcommand, those that ask for the most first; those with its first word are made now."""
-        from franklinwh_telemetry.entry import ROOT, entries_by_path  # noqa: PLC0415 - as above
+    def _entries_of(self, reading: Reading) -> Iterable[Entry]:
+        """The entries of the line's subcommand, those that ask for the most first; unless checked, what it may be."""
+        from franklinwh_telemetry.entry import ROOT, candidates, entries_by_path  # noqa: PLC0415 - as above
 
-        word = path[0] if path else ROOT
+        word = reading.path[0] if reading.path else ROOT
         below = self._entries.get(word)
         if below is None and self._grammar is not None:
             texts = (text for text in self._texts if text.split(" ", 1)[0] == word)
-            below = self._entries[word] = entries_by_path(texts, self._grammar)
-        return below.get(path, ()) if below else ()
+            below = entries_by_path(candidates(texts, reading, self._grammar), self._grammar)
+        return below.get(reading.path, ()) if below else ()
 
 
-def _check_text(text: object) -> None:
-    if not isinstance(text, str) or not text:
-        message = "a command is a text and not empty"
-    elif len(text) > MAX_COMMAND_CHARS:
-        message = f"{text[:40]!r}... is longer than {MAX_COMMAND_CHARS} characters"
-    elif not text.isprintable() and any(_is_control(character) for character in text):
-        message = f"{text!r} has control characters"
-    elif text[0] == " " or text[-1] == " " or "  " in text:
-        message = f"{text!r} has surplus spaces"
-    else:
-        return
-    raise ValueError(message)
-
-
-def _is_control(character: str) -> bool:
-    return character < " " or "\x7f" <= character <= "\x9f" or "\ud800" <= character <= "\udfff"
+def _are_plain(texts: Sequence[str]) -> bool:
+    """Whether none of them needs a closer look; asked of all at once, which is ten times as fast."""
+    if not all(isinstance(text, str) and text for text in texts):
+        return False
+    together = " ".join(("", *texts, ""))
+    return together.isprintable() and "  " not in together and max(map(len, texts), default=0) <= MAX_COMMAND_CHARS
 
 
 def _words(line: object) -> list[str] | None:

@@ -15,8 +15,6 @@ from typing import TYPE_CHECKING, Final
 from franklinwh_telemetry.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from franklinwh_telemetry.grammar import Grammar
 
 APPLICATION: Final = "franklinwh-cloud"
@@ -216,80 +214,78 @@ _OTHERS: Final = (
 
 COMMANDS: Final = _ENDLESS + _OTHERS
 
-HOISTED_FLAGS: Final = (
-    "--json",
-    "-j",
-    "--no-color",
-    "--verbose",
-    "-v",
-    "-vv",
-    "-vvv",
-    "--api-trace",
-    "--installer",
+_UNFINISHED: Final = (
+    "tou --set --wait",
+    "monitor --interval",
+    "monitor --duration",
+    "support --nettest --interval",
+    "mode --set",
+    "mode --set time_of_use --soc",
+    "mode --set self_consumption --soc",
+    "mode --set emergency_backup --soc",
+    "mode --set emergency_backup --duration",
+    "mode --set emergency_backup --resume-mode",
+    "tou --set",
+    "tou --set GRID_CHARGE --start",
+    "tou --set GRID_EXPORT --start",
+    "tou --set SELF --start",
+    "tou --set HOME --start",
+    "tou --set STANDBY --start",
+    "tou --set SOLAR --start",
+    "tou --set CUSTOM --file",
+    "tou --multi-season",
+    "energy --date",
+    "energy --output",
+    "sc --on",
+    "sc --off",
+    "sc --schedule",
+    "sc --set-schedule",
+    "sc --set-schedule --yes",
+    "sc --cutoff",
+    "sc --disable-cutoff",
+    "sc --load-limit",
+    "sc --detail --circuit",
+    "gen --schedule",
+    "gen --schedule --yes",
+    "network set-wifi",
+    "network set-wifi --allow-no-fallback",
+    "network set-wifi --allow-weak-signal",
+    "network set-wifi --trust-ethernet",
+    "network set-wifi --no-verify",
+    "network set-wifi --use-stored",
+    "support --compare",
+    "support --nettest --record",
+    "schema --live --filter",
+    "schema --filter",
+    "fetch",
+    "fetch GET",
+    "fetch POST",
+    "fetch GET --no-gateway",
+    "fetch GET --inject-user",
+    "fetch GET --app-version",
+    "fetch POST --no-gateway",
+    "fetch POST --inject-user",
+    "fetch POST --app-version",
 )
-"""What the program's `async_main` lifts in front of the subcommand before it parses."""
-
-HOISTED_OPTIONS: Final = (
-    "--config",
-    "-c",
-    "--email",
-    "-e",
-    "--password",
-    "-p",
-    "--gateway",
-    "-g",
-    "--trace",
-    "--log-file",
-)
-"""What it lifts together with the word that follows."""
-
-VALUE_ALIASES: Final[Mapping[str, Mapping[str, str]]] = {
-    "mode --set": {
-        "1": "time_of_use",
-        "timeofuse": "time_of_use",
-        "tou": "time_of_use",
-        "2": "self_consumption",
-        "selfconsumption": "self_consumption",
-        "self": "self_consumption",
-        "3": "emergency_backup",
-        "emergencybackup": "emergency_backup",
-        "emergency": "emergency_backup",
-        "backup": "emergency_backup",
-    },
-    "tou --set": {
-        "home_loads": "home",
-        "f": "home",
-        "b": "standby",
-        "solar_charging": "solar",
-        "e": "solar",
-        "self_consumption": "self",
-        "d": "self",
-        "grid_discharge": "grid_export",
-        "force_discharge": "grid_export",
-        "h": "grid_export",
-        "grid_import": "grid_charge",
-        "force_charge": "grid_charge",
-        "g": "grid_charge",
-    },
-}
-"""The spellings that `mode --set` and `tou --set` take for the same."""
+"""Those which a line can be only with a value or an argument more, such as a level or a path."""
 
 
 @cache
 def vocabulary() -> Vocabulary:
     """The vocabulary, made once; its grammar follows when a line needs it."""
-    return Vocabulary(COMMANDS, grammar=_grammar, until_interrupted=_ENDLESS)
+    return Vocabulary(COMMANDS, grammar=_grammar, until_interrupted=_ENDLESS, unfinished=_UNFINISHED)
 
 
 def _grammar() -> Grammar:
-    from franklinwh_telemetry.grammar import Grammar  # noqa: PLC0415 - the list alone can be used without it
+    from franklinwh_telemetry.grammar import Grammar  # noqa: PLC0415 - most lines are known without it
+    from franklinwh_telemetry.vocabularies import franklinwh_cloud_words as words  # noqa: PLC0415
     from franklinwh_telemetry.vocabularies.franklinwh_cloud_grammar import GRAMMAR  # noqa: PLC0415
 
     return Grammar.from_data(
         {
             **GRAMMAR,
-            "hoisted_flags": HOISTED_FLAGS,
-            "hoisted_options": HOISTED_OPTIONS,
-            "value_aliases": VALUE_ALIASES,
+            "hoisted_flags": words.HOISTED_FLAGS,
+            "hoisted_options": words.HOISTED_OPTIONS,
+            "value_aliases": words.VALUE_ALIASES,
         },
     )
