@@ -14,6 +14,7 @@ from franklinwh_telemetry.outcome import succeeded
 
 if TYPE_CHECKING:
     from types import TracebackType
+    from typing import Any
 
     from franklinwh_telemetry.recorder import Telemetry
     from franklinwh_telemetry.vocabulary import Command
