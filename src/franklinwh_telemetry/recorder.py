@@ -138,7 +138,7 @@ class Telemetry:
         allowed = permission or self.permission()
         if isinstance(allowed, Denied):
             return False
-        execution_uuid = allowed.execution_uuid(self.state_root())
+        execution_uuid = self.execution_uuid(allowed)
         if execution_uuid is None:
             return False
         made = event.make_record(
@@ -151,10 +151,18 @@ class Telemetry:
             ),
             process.random_bytes,
         )
-        if in_event_loop():
+        if self.queues():
             self._enqueue(allowed, made)
             return True
         return allowed.write(self.state_root(), [made])
+
+    def execution_uuid(self, allowed: Permission) -> UUID | None:
+        """The UUID that an event recorded now gets; None where there can be none."""
+        return allowed.execution_uuid(self.state_root())
+
+    def queues(self) -> bool:
+        """Whether an event recorded now waits in memory for `flush()`."""
+        return in_event_loop()
 
     def flush(self) -> None:
         """
