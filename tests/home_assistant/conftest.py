@@ -6,18 +6,15 @@ from __future__ import annotations
 
 import os
 import sys
-from pathlib import Path
 from types import ModuleType
 
 import pytest
 from homeassistant.helpers.storage import Store
 from homeassistant.setup import async_setup_component
+from house import EXAMPLE, Gateway, House
 
 from franklinwh_telemetry import guard
 from franklinwh_telemetry.launch import SENDER_MARK
-from house import Gateway, House
-
-EXAMPLE = Path(__file__).resolve().parents[2] / "docs" / "examples" / "home_assistant" / "custom_components"
 
 # Home Assistant looks for custom integrations in this package; its test kit would bring one of its own.
 custom_components = ModuleType("custom_components")
@@ -53,18 +50,22 @@ def senders(monkeypatch):
     monkeypatch.delenv(SENDER_MARK)
 
 
+def ours_for_real(real, replaced):
+    """The real method for our own stores, and the test kit's for all others."""
+
+    def stored(store, *arguments):
+        return (real if store.key.startswith("franklinwh_telemetry") else replaced)(store, *arguments)
+
+    return stored
+
+
 @pytest.fixture
 def house(hass, hass_storage, tmp_path):
     """Return a Home Assistant with a configuration folder of its own."""
     hass.config.config_dir = str(tmp_path / "config")
     with pytest.MonkeyPatch.context() as patched:
         for name, real in STORING.items():
-
-            def stored(store, *arguments, real=real, replaced=getattr(Store, name)):
-                chosen = real if store.key.startswith("franklinwh_telemetry") else replaced
-                return chosen(store, *arguments)
-
-            patched.setattr(Store, name, stored)
+            patched.setattr(Store, name, ours_for_real(real, getattr(Store, name)))
         yield House(hass)
 
 

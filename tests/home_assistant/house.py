@@ -18,6 +18,8 @@ from franklinwh_telemetry.spool import Spool, existing_spools
 
 DOMAIN = "franklinwh_demo"
 
+EXAMPLE = Path(__file__).resolve().parents[2] / "docs" / "examples" / "home_assistant" / "custom_components"
+
 
 class House:
     """A running Home Assistant."""

@@ -283,3 +283,16 @@ async def test_no_file_is_looked_at_in_the_loop(sharing, monkeypatch):
     await sharing.choose(share_usage=False)
     assert looked == []
     monkeypatch.undo()
+
+
+async def test_withdrawn_while_an_action_runs(sharing, monkeypatch):
+    """What began under a yes and ends after it is not recorded."""
+
+    async def withdraw(*_arguments):
+        await sharing.choose(share_usage=False)
+
+    monkeypatch.setattr(sharing.client, "set_mode", withdraw)
+
+    await sharing.set_mode()
+
+    assert (list(sharing.telemetry._queue), sharing.telemetry.has_uuid) == ([], False)

@@ -10,6 +10,7 @@ import time
 from datetime import timedelta
 
 import pytest
+from homeassistant.exceptions import ServiceValidationError
 from homeassistant.util import dt as dt_util
 from pytest_homeassistant_custom_component.common import async_fire_time_changed
 
@@ -140,8 +141,7 @@ async def test_unloading_flushes(sharing):
 
     assert sharing.told == [("set_mode", True)]
     await sharing.house.stop()
-    with pytest.raises(AttributeError):
-        del sharing.entry.runtime_data
+    with pytest.raises(ServiceValidationError):
         await sharing.set_mode()
     assert list(sharing.telemetry._queue) == []
 

@@ -17,13 +17,15 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-from conftest import EXAMPLE
-from house import DOMAIN
+from house import DOMAIN, EXAMPLE
 
 from franklinwh_telemetry.sender.loopback import LoopbackReceiver
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 SERVICE = {"mode": "self_consumption"}
 STOP_S = 10.0

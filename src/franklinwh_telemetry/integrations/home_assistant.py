@@ -136,7 +136,6 @@ def _withdraw_on_change(hass: HomeAssistant) -> None:
     from homeassistant.core import callback  # noqa: PLC0415
     from homeassistant.helpers.dispatcher import async_dispatcher_connect  # noqa: PLC0415
 
-    @callback
     def changed(change: ConfigEntryChange, entry: ConfigEntry) -> None:
         with guard:
             telemetry = hass.data[_DATA].get(entry.entry_id)
@@ -147,7 +146,7 @@ def _withdraw_on_change(hass: HomeAssistant) -> None:
             elif not telemetry.is_shared() and telemetry.has_uuid:
                 hass.async_create_task(telemetry.async_withdraw())
 
-    async_dispatcher_connect(hass, SIGNAL_CONFIG_ENTRY_CHANGED, changed)
+    async_dispatcher_connect(hass, SIGNAL_CONFIG_ENTRY_CHANGED, callback(changed))
 
 
 def _keep_flushing(hass: HomeAssistant, entry: ConfigEntry, telemetry: EntryTelemetry) -> None:
@@ -191,7 +190,7 @@ def _decorator(scope_of: Callable[[Sequence[object]], Scope]) -> Callable[[Wrapp
         made = async_wrapper if iscoroutinefunction(function) else wrapper
         # A partial carries no metadata, and Home Assistant looks for the mark of `@callback` in what is inside.
         functools.update_wrapper(made, _innermost(called))
-        made.__wrapped__ = called  # type: ignore[attr-defined]
+        vars(made)["__wrapped__"] = called
         return cast("Wrapped", made)
 
     return decorate

@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import voluptuous as vol
+from homeassistant.config_entries import ConfigEntryState
 from homeassistant.exceptions import ServiceValidationError
 from homeassistant.helpers import config_validation as cv
 
@@ -56,7 +57,7 @@ async def async_unload_entry(hass: HomeAssistant, entry: ConfigEntry[DemoCoordin
 async def async_set_mode(call: ServiceCall) -> None:
     """Choose the operating mode of a gateway."""
     entry = call.hass.config_entries.async_get_entry(call.data["config_entry_id"])
-    if entry is None or entry.domain != DOMAIN:
-        raise ServiceValidationError("There is no such gateway")
+    if entry is None or entry.domain != DOMAIN or entry.state is not ConfigEntryState.LOADED:
+        raise ServiceValidationError("There is no such gateway, or it is not loaded")
     await entry.runtime_data.client.set_mode(call.data["mode"], call.data.get("reserve"))
     await entry.runtime_data.async_request_refresh()

@@ -16,7 +16,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from environments import CACHE, OTHERS, PROGRAMS, ROOT, fingerprint, is_current, mark_current, uv
+from environments import CACHE, OTHERS, PROGRAMS, ROOT, fingerprint, is_current, mark_current, uv, uv_says
 
 PYTHON = "3.13"
 RELEASE = "2025.4.4"
@@ -61,14 +61,39 @@ def why_not(python: str | None) -> str | None:
     return None
 
 
-def constraints(release: str, python_version: str) -> Path:
-    """Return the file of versions that a release of Home Assistant installs everything with; kept in the cache."""
+def resolution(release: str, python_version: str, built: Path) -> tuple[bool, str]:
+    """
+    Return whether the wheel *built* could be installed beside a release of Home Assistant, and a line about it.
+
+    As Home Assistant asks for it: everything newer than what is there, under its own constraints. Nothing is installed.
+    Where the index has no such release, or there is none, it is passed over.
+    """
+    pinned = _constraints(release, python_version)
+    if pinned is None:
+        return True, f"skipped: the index has no Home Assistant {release}"
+    with tempfile.TemporaryDirectory() as folder:
+        asked = Path(folder) / "requirements.in"
+        asked.write_text(f"franklinwh-telemetry @ {built.as_uri()}\n")
+        shape = ("--quiet", "--no-header", "--no-annotate", "--no-build", "--python-version", python_version)
+        said = uv_says("pip", "compile", *shape, "--constraint", pinned, asked)
+    if said.returncode and "fetch" in said.stderr.lower():
+        return True, "skipped: the index cannot be reached"
+    found = re.findall(r"^(?:opentelemetry-sdk|protobuf)==\S+", said.stdout, re.MULTILINE)
+    if said.returncode or len(found) != len(("opentelemetry-sdk", "protobuf")):
+        print(said.stderr, flush=True)
+        return False, f"CANNOT BE INSTALLED on CPython {python_version}"
+    return True, f"can be installed on CPython {python_version}, with {' and '.join(found)}"
+
+
+def _constraints(release: str, python_version: str) -> Path | None:
+    """Return the file of versions that a release installs everything with, kept in the cache; None if it is not had."""
     kept = FOLDER / f"constraints-{release}.txt"
     if not kept.exists():
         FOLDER.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=FOLDER) as folder:
-            only = ("--no-deps", "--no-build", "--python-version", python_version)
-            uv("pip", "install", "--quiet", *only, "--target", folder, f"homeassistant=={release}")
+            only = ("--no-deps", "--no-build", "--python-version", python_version, "--target", folder)
+            if uv_says("pip", "install", "--quiet", *only, f"homeassistant=={release}").returncode:
+                return None
             shutil.move(Path(folder) / "homeassistant" / "package_constraints.txt", kept)
     return kept
 
