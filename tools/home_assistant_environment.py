@@ -100,19 +100,26 @@ def _constraints(release: str, python_version: str) -> Path | None:
 
 def _made(python: str) -> Path:
     """Return the environment without our package, made if these very inputs have not been seen before."""
-    environment, made_from = _place(python)
-    if is_current(environment, made_from):
-        return environment
-    print("setting up Home Assistant in the user's cache folder; it takes minutes, once", flush=True)
+    import fcntl  # noqa: PLC0415 - where Home Assistant runs there is one
+
     FOLDER.mkdir(parents=True, exist_ok=True)
+    with (FOLDER / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # of two checkouts, one makes it
+        environment, made_from = _place(python)
+        if not is_current(environment, made_from):
+            print("setting up Home Assistant in the user's cache folder; it takes minutes, once", flush=True)
+            _make(python, environment)
+            mark_current(environment, made_from)
+    return environment
+
+
+def _make(python: str, environment: Path) -> None:
     uv("venv", "--quiet", "--clear", "--python", python, environment)
     install = ("pip", "install", "--quiet", "--python", environment / PROGRAMS / "python")
     uv(*install, "--no-deps", PINS[0])
     package = _packages(environment) / "homeassistant"
     constrained = ("--constraint", package / "package_constraints.txt")
     uv(*install, "--compile-bytecode", *constrained, *PINS, *_of_components(package), *_our_dependencies())
-    mark_current(environment, made_from)
-    return environment
 
 
 def _place(python: str) -> tuple[Path, str]:

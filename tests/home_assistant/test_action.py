@@ -84,6 +84,7 @@ async def test_services_of_every_kind_are_recorded(sharing, original):
     sharing.hass.services.async_register(DOMAIN, "other", handler)
 
     await sharing.hass.services.async_call(DOMAIN, "other", {}, blocking=True)
+    assert sharing.waiting == []
     await sharing.flush()
 
     assert sharing.told == [("set_mode", True)]
@@ -207,6 +208,17 @@ async def test_polls_on_request_are_capped(sharing):
     await sharing.flush()
 
     assert sharing.told == [("turn_off", True), ("turn_on", True), ("turn_on", True)]
+
+
+async def test_a_poll_before_the_yes_does_not_count(gateway):
+    """Polls that nobody may know of do not use up the hour."""
+    update = poll("turn_on")(coroutine_function)
+    await update(gateway.entry.runtime_data)
+    await gateway.choose(share_usage=True)
+
+    await update(gateway.entry.runtime_data)
+
+    assert len(gateway.telemetry._queue) == 1
 
 
 async def test_mistakes_of_a_developer_are_told(hass, gateway):

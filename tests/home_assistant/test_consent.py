@@ -125,13 +125,16 @@ async def test_another_yes_is_another_uuid(sharing):
     assert None is not sharing.uuid != before
 
 
-async def test_a_withdrawal_while_it_was_down(sharing):
-    """An option that is found off when the entry is set up again withdraws as well."""
+@pytest.mark.parametrize("has_uuid", [True, False])
+async def test_a_withdrawal_while_it_was_down(sharing, has_uuid):
+    """An option that is found off when Home Assistant starts withdraws as well, whatever was left."""
     await sharing.set_mode()
     assert await sharing.hass.config_entries.async_unload(sharing.entry.entry_id)
     assert sharing.told == [("set_mode", True)]
-    sharing.telemetry._entry = sharing.entry
+    del sharing.hass.data["franklinwh_telemetry"][sharing.entry.entry_id]
     object.__setattr__(sharing.entry, "options", {})
+    if not has_uuid:
+        (sharing.folder / "execution_uuid").unlink()
 
     assert await sharing.hass.config_entries.async_setup(sharing.entry.entry_id)
 

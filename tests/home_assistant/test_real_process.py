@@ -122,6 +122,7 @@ def processes_of(folder):
     return found
 
 
+@pytest.mark.timeout(300)
 def test_a_real_home_assistant(home):
     """
     Toggled on in the options form, an action arrives, while it runs and when it stops, and nothing blocks its loop.
