@@ -14,10 +14,10 @@ unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 # The Go side; it uses the Go on the path, or else installs one with this Python.
 GO_SIDE = $(MAKE) -C collector PYTHON="$(CURDIR)/$(BIN)/python"
 
-.PHONY: help setup collector demo demo-collector test test-quick test-otel test-all lint format bench lock clean
+.PHONY: help setup collector demo demo-collector test test-quick test-otel test-home-assistant test-all lint format bench lock clean
 
 help: ## print this list
-	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile | expand -t 16
+	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile | expand -t 22
 
 setup: ## make .venv, or bring it up to date
 	@test -n "$(PYTHON)" || { echo "no Python >= 3.10 that has venv and ensurepip was found" >&2; exit 1; }
@@ -32,9 +32,9 @@ demo: setup ## the main job, end to end, on this machine alone
 demo-collector: setup ## the same through the real Collector to a PostHog on this machine, and directly, and to a file
 	@$(BIN)/python tools/demo_collector.py
 
-test: setup ## all tests, Go's and Python's with coverage, then again on the wheel and on each OpenTelemetry release
+test: setup ## all tests, Go's and Python's with coverage, then again on the wheel, on each OpenTelemetry release and on Home Assistant
 	@$(GO_SIDE) test build
-	@$(BIN)/python tools/run_tests.py dev wheel otel
+	@$(BIN)/python tools/run_tests.py dev wheel otel home-assistant
 
 test-quick: setup ## the tests in .venv alone, without coverage
 	@$(BIN)/python -m pytest
@@ -42,9 +42,12 @@ test-quick: setup ## the tests in .venv alone, without coverage
 test-otel: setup ## the wire, status and contract tests on each OpenTelemetry release
 	@$(BIN)/python tools/run_tests.py otel
 
+test-home-assistant: setup ## the tests on a real Home Assistant, and whether its newest releases let us be installed
+	@$(BIN)/python tools/run_tests.py home-assistant
+
 test-all: setup ## as test, and on every CPython from 3.10 to 3.14 that is here, and on the newest OpenTelemetry
 	@$(GO_SIDE) test build
-	@$(BIN)/python tools/run_tests.py dev wheel otel newest pythons
+	@$(BIN)/python tools/run_tests.py dev wheel otel home-assistant newest pythons
 
 lint: setup ## style, format, types, direction of imports, and that what tools generate is up to date
 	@$(BIN)/ruff check .

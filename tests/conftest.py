@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent.parent
 
+collect_ignore = ["home_assistant"]
+"""They run on a real Home Assistant, in an environment of their own; see tools/home_assistant_environment.py."""
+
 FOREIGN = (
     "CI",
     "DO_NOT_TRACK",

@@ -129,3 +129,44 @@ def test_the_example_is_strictly_typed(example):
     assert support.run(
         [sys.executable, "-m", "mypy", "--strict", "--config-file=", "--cache-dir=cache", "."]
     ).returncode
+
+
+HOME_ASSISTANT = ROOT / "docs" / "examples" / "home_assistant" / "custom_components" / "franklinwh_demo"
+
+
+def adoption():
+    """The lines of the adoption's diff, each with the example's file that it stands in."""
+    page = (ROOT / "docs" / "home-assistant.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"^```diff\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    name = ""
+    for line in block.splitlines():
+        if line.startswith(" # "):
+            name = line[3:]
+        else:
+            yield name, line[:1], line[1:]
+
+
+def test_the_adoption_in_home_assistant_is_what_the_example_does():
+    """Fifteen added lines, in words and in number, all in the example, in the files and in the order the page says."""
+    lines = list(adoption())
+
+    assert "Fifteen lines" in (ROOT / "docs" / "home-assistant.md").read_text(encoding="utf-8")
+    assert [sign for _name, sign, _line in lines].count("+") == 15
+    for name in dict.fromkeys(name for name, _sign, _line in lines):
+        text = (HOME_ASSISTANT / name).read_text(encoding="utf-8").splitlines()
+        places = [text.index(line) for of, _sign, line in lines if of == name]
+        assert places == sorted(places), name
+
+
+def test_nothing_else_in_the_example_is_telemetry():
+    """What the example has of this package is what the page adds, line by line."""
+    added = {(name, line) for name, sign, line in adoption() if sign == "+"}
+    found = {
+        (path.relative_to(HOME_ASSISTANT).as_posix(), line)
+        for path in HOME_ASSISTANT.rglob("*.*")
+        if path.suffix in (".py", ".json", ".yaml")
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if re.search(r"telemetry[_.(]|franklinwh.telemetry|@action|@poll|share_usage", line)
+    }
+
+    assert found == added

@@ -601,10 +601,11 @@ def test_reap_forgets_what_another_has_collected(spool, senders):
     """A host that collects every child itself takes nothing from us but the entry."""
     launch.launch(spool, time.time())
     pid = launch._children[-1].pid
+    assert launch.reap() is True
     support.wake_senders()
     os.waitpid(pid, 0)
 
-    launch.reap()
+    assert launch.reap() is False
 
     assert pid not in [child.pid for child in launch._children]
 

@@ -26,6 +26,8 @@ CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fran
 PROGRAMS = "Scripts" if os.name == "nt" else "bin"
 """The folder of an environment that holds its programs."""
 
+UV = DEVELOPMENT / PROGRAMS / "uv"
+
 OPENTELEMETRY = ("opentelemetry-api", "opentelemetry-sdk", "opentelemetry-exporter-otlp")
 FREED = ("opentelemetry-", "googleapis-common-protos", "protobuf")
 """What an older OpenTelemetry may need in another version than the lock's; all else stays as locked."""
@@ -39,12 +41,24 @@ def run(*command: str | Path, **environment: str) -> None:
 
 
 def uv(*arguments: str | Path) -> None:
-    """Run the locked uv, with its files in the user's cache folder, and with the index and the CA that pip uses."""
+    """Run the locked uv; its failure ends this program."""
+    run(UV, *arguments, **uv_settings())
+
+
+def uv_says(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """Run the locked uv, and return how it ended and what it said."""
+    words = [str(part) for part in (UV, *arguments)]
+    environment = {**os.environ, **uv_settings()}
+    return subprocess.run(words, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+
+
+def uv_settings() -> dict[str, str]:
+    """Return what has uv keep its files in the user's cache folder, and use the index and the CA that pip uses."""
     settings = {"UV_CACHE_DIR": str(CACHE), "UV_NO_PROGRESS": "1", "UV_PYTHON_DOWNLOADS": "never"}
     for of_uv, of_pip in (("UV_DEFAULT_INDEX", "PIP_INDEX_URL"), ("SSL_CERT_FILE", "PIP_CERT")):
         if of_uv not in os.environ and os.environ.get(of_pip):
             settings[of_uv] = os.environ[of_pip]
-    run(DEVELOPMENT / PROGRAMS / "uv", *arguments, **settings)
+    return settings
 
 
 def fingerprint(*parts: str | Path) -> str:

@@ -3,7 +3,7 @@ Runs the tests in the environments named on the command line, and ends with the 
 
 Names: `dev` (the sources, with coverage), `wheel` (the installed wheel, the sources out of the way), `otel` (its wire,
 status and contract tests on each OpenTelemetry release), `newest` (the same on the newest release that is out),
-`pythons` (everything on each interpreter found).
+`pythons` (everything on each interpreter found), `home-assistant` (its tests on a real Home Assistant).
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+import home_assistant_environment as home_assistant
 from environments import DEVELOPMENT, PROGRAMS, ROOT, installed, pins, run, wheel
 
 RELEASES = ("1.43.0", "1.44.0", "1.45.0")
@@ -88,6 +89,23 @@ class Runs:
             return
         self.on_wheel(f"CPython {version}", installed(f"python-{version}", built, python=python), built)
 
+    def on_home_assistant(self, built: Path) -> None:
+        """Run its tests on a real Home Assistant, and see whether newer releases would let us be installed."""
+        name = f"Home Assistant {home_assistant.RELEASE}"
+        python = find_python(home_assistant.PYTHON)
+        reason = home_assistant.why_not(python)
+        if python is None or reason is not None:
+            self.closing[name] = f"skipped: {reason}"
+        else:
+            tests = ROOT / "tests" / "home_assistant"
+            alone = ("-c", tests / "pytest.ini", "--rootdir", tests, "--confcutdir", tests)
+            interpreter = home_assistant.interpreter(python, built)
+            self.pytest(name, interpreter, "-m", "pytest", *alone, *extra_arguments(), tests, cwd=tests)
+        for release, version in home_assistant.NEWER.items():
+            can_be, line = home_assistant.resolution(release, version, built)
+            self.closing[f"Home Assistant {release}"] = line
+            self.failed |= not can_be
+
     def conclude(self) -> None:
         """Print how each run closed, and last of all how the first one did."""
         locked = next(pin for pin in pins() if pin.startswith("opentelemetry-sdk=="))
@@ -117,7 +135,7 @@ def find_python(version: str) -> str | None:
 
 def main(names: list[str]) -> int:
     """Run what is named; 0 only if every run passed."""
-    if unknown := set(names) - {"dev", "wheel", "otel", "newest", "pythons"}:
+    if unknown := set(names) - {"dev", "wheel", "otel", "newest", "pythons", "home-assistant"}:
         sys.exit(f"not an environment: {', '.join(sorted(unknown))}")
     runs = Runs()
     if "dev" in names:
@@ -130,6 +148,8 @@ def main(names: list[str]) -> int:
         releases["newest"] = ">=1.43,<2"
     for release, specifier in releases.items():
         runs.on_release(release, specifier, built)
+    if "home-assistant" in names:
+        runs.on_home_assistant(built)
     for version in PYTHONS if "pythons" in names else ():
         runs.on_interpreter(version, built)
     runs.conclude()

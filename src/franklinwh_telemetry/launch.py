@@ -101,11 +101,16 @@ def mark_alive(spool: Spool) -> None:
         os.close(descriptor)
 
 
-def reap() -> None:
-    """Collect senders of this process that have ended, so that a long-lived host keeps no zombie; never waits."""
+def reap() -> bool:
+    """
+    Collect senders of this process that have ended, so that a long-lived host keeps no zombie; never waits.
+
+    True while others still run, so that a host that lives on knows whether to come back for them.
+    """
     for child in tuple(_children):
         if system.has_ended(child.pid) and child in _children:
             _children.remove(child)
+    return bool(_children)
 
 
 def command_line(folder: str) -> list[str]:

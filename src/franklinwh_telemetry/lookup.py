@@ -71,7 +71,7 @@ class Lookup:
         self.found: list[tuple[Ini, bool]] = []
         self.first = ""
         environ = os.environ if environ is None else environ
-        self.refusal = _environment_denial(environ)
+        self.refusal = environment_denial(environ)
         if self.refusal is not None:
             return
         refusals: list[Denied] = []
@@ -97,7 +97,8 @@ class Lookup:
         self.refusal = next(clear, refusals[0] if refusals else None)
 
 
-def _environment_denial(environ: Mapping[str, str]) -> Denied | None:
+def environment_denial(environ: Mapping[str, str]) -> Denied | None:
+    """The variable that says no, if one does."""
     do_not_track = environ.get("DO_NOT_TRACK")
     if do_not_track and do_not_track.strip().lower() not in NO | {""}:
         return Denied(DenialReason.DO_NOT_TRACK, "DO_NOT_TRACK")

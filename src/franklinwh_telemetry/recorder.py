@@ -140,8 +140,8 @@ class Telemetry:
         allowed = permission or self.permission()
         if isinstance(allowed, Denied):
             return False
-        root = self.state_root()
-        execution_uuid = allowed.execution_uuid(root)
+        root = None if self.queues() else self.state_root()
+        execution_uuid = self.execution_uuid(allowed, root)
         if execution_uuid is None:
             return False
         made = event.make_record(
@@ -154,10 +154,18 @@ class Telemetry:
             ),
             process.random_bytes,
         )
-        if in_event_loop():
+        if root is None:
             self._enqueue(allowed, made)
             return True
         return allowed.write(root, [made])
+
+    def execution_uuid(self, allowed: Permission, root: str | FolderRefusal | None) -> UUID | None:
+        """The UUID that an event recorded now gets, None where there can be none; *root* is `state_root()` if known."""
+        return allowed.execution_uuid(self.state_root() if root is None else root)
+
+    def queues(self) -> bool:
+        """Whether an event recorded now waits in memory for `flush()`."""
+        return in_event_loop()
 
     def flush(self) -> None:
         """
