@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from franklinwh_telemetry import dispatch
 from franklinwh_telemetry.guard import guard
-from franklinwh_telemetry.integrations.franklinwh_cloud_calls import Call, CallEvents, watch_calls
+from franklinwh_telemetry.integrations.franklinwh_cloud_calls import Answers, Call, CallEvents, watch_calls
 from franklinwh_telemetry.integrations.replacement import Replacements
 from franklinwh_telemetry.recorder import Telemetry
 from franklinwh_telemetry.scope import current_run
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 PACKAGE: Final = "franklinwh_cloud"
 CONSOLE_SCRIPT: Final = "franklinwh-cli"
 CONFIG_OPTION: Final = "--config"
+
+REFUSALS: Final = ("Unknown mode:", "Unknown resume mode:", " argument(s), got ", "--set-schedule needs at least one")
+"""What a warning says with which a command ends without having done anything; its other warnings are no failures."""
 
 _reporter: ContextVar[Telemetry | None] = ContextVar("franklinwh_telemetry_cli", default=None)
 """By whom the run of the CLI that is under way here is recorded."""
@@ -130,10 +133,11 @@ class Hooks:
     def __init__(self, on_failure: Callable[[], None]) -> None:
         self._on_failure = on_failure
         self._replaced = Replacements()
+        self._answers = Answers()
 
     def __enter__(self) -> Hooks:
         with guard:
-            self._hook_errors()
+            self._hook_output()
         with guard:
             _replace_dispatcher(self._replaced, lambda *_arguments, **_keywords: None)
         with guard:
@@ -148,30 +152,48 @@ class Hooks:
     ) -> None:
         with guard:
             self._replaced.undo()
+        if self._answers.are_all_bad():
+            self._on_failure()
 
-    def _hook_errors(self) -> None:
+    def _hook_output(self) -> None:
         import franklinwh_cloud.cli_output as output  # noqa: PLC0415 - the program's own, loaded already
 
-        original, on_failure = output.print_error, self._on_failure
+        self._hook_printing("print_error", output.print_error, lambda _text: True)
+        self._hook_printing("print_warning", output.print_warning, _refuses)
+        self._hook_printing("print_json_output", output.print_json_output, _holds_error)
+
+    def _hook_printing(self, name: str, original: Callable[..., Any], is_failure: Callable[[object], bool]) -> None:
+        on_failure = self._on_failure
 
         @functools.wraps(original)
-        def print_error(*arguments: Any, **keywords: Any) -> Any:
-            on_failure()
+        def printing(*arguments: Any, **keywords: Any) -> Any:
+            with guard:
+                if is_failure(arguments[0] if arguments else None):
+                    on_failure()
             return original(*arguments, **keywords)
 
-        self._replaced.everywhere(PACKAGE, "print_error", original, print_error)
+        self._replaced.everywhere(PACKAGE, name, original, printing)
 
     def _hook_client(self) -> None:
         from franklinwh_cloud.client import Client  # noqa: PLC0415
 
         call = Call(self._on_failure)
-        watch_calls(Client, lambda _name: call, self._replaced)
+        self._answers = watch_calls(Client, lambda _name: call, self._replaced)
 
 
 def _hooked(main: Callable[[], object]) -> object:
     run = current_run()
     with Hooks(run.failed if run is not None else lambda: None):
         return main()
+
+
+def _refuses(text: object) -> bool:
+    return isinstance(text, str) and any(words in text for words in REFUSALS)
+
+
+def _holds_error(data: object) -> bool:
+    """What a command prints with `--json` in place of an error."""
+    return isinstance(data, dict) and bool(data.get("error"))
 
 
 def _replace_dispatcher(replacements: Replacements, by: Callable[..., None]) -> None:

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 READING_PAUSE_S: Final = 60
 """A method that only reads is recorded at most once in this time, in seconds, by one process: programs poll it."""
 
+_REQUESTS: Final = ("_get", "_post")
+"""The methods by which the others ask the cloud, each once for a request and its repetitions."""
+
 _COROUTINE: Final = 0x80
 
 _ANSWERS_OF_SUCCESS: Final = (200, 176)
@@ -78,13 +81,43 @@ class CallEvents:
         return True
 
 
-def watch_calls(client: type, watch: Watch, replacements: Replacements) -> None:
-    """Let every public coroutine method of *client* run in the context that *watch* gives for its name."""
-    inside: ContextVar[bool] = ContextVar("franklinwh_telemetry_inside_client", default=False)
+class Answers:
+    """How the cloud has answered so far."""
+
+    __slots__ = ("badly", "well")
+
+    def __init__(self) -> None:
+        self.well = 0
+        self.badly = 0
+
+    def note(self, *, well: bool) -> None:
+        """Count one more."""
+        self.well += well
+        self.badly += not well
+
+    def are_all_bad(self) -> bool:
+        """Whether it was asked, and never to any avail."""
+        return self.badly > 0 and self.well == 0
+
+
+def watch_calls(client: type, watch: Watch, replacements: Replacements) -> Answers:
+    """
+    Let every public coroutine method of *client* run in the context that *watch* gives for its name.
+
+    A call has failed when it raises, when what it returns tells so, or when every request that it made did, which some
+    methods keep to themselves. Returns the answers of all calls to come.
+    """
+    total = Answers()
+    outermost: ContextVar[Answers | None] = ContextVar("franklinwh_telemetry_call", default=None)
     for name in dir(client):
         function = getattr(client, name)
-        if not name.startswith("_") and is_coroutine_function(function):
-            replacements.attribute(client, name, _watched(function, name, watch, inside))
+        if not is_coroutine_function(function):
+            continue
+        if name in _REQUESTS:
+            replacements.attribute(client, name, _counted(function, total, outermost))
+        elif not name.startswith("_"):
+            replacements.attribute(client, name, _watched(function, name, watch, outermost))
+    return total
 
 
 def is_coroutine_function(function: object) -> bool:
@@ -101,35 +134,63 @@ def tells_of_failure(name: str, result: object) -> bool:
     none could be had, or False from a method that was to change something.
     """
     if isinstance(result, dict):
-        code = result.get("code")
-        is_answer = type(code) is int and ("result" in result or "message" in result)
-        return "error" in result or (is_answer and code not in _ANSWERS_OF_SUCCESS)
+        return "error" in result or (("result" in result or "message" in result) and _is_refusal(result))
     if result is False:
         return name in _CHANGING
     return getattr(result, "is_stale", False) is True
+
+
+def _is_refusal(answer: object) -> bool:
+    """Whether an answer of the cloud, or of the server in front of it, says that it has not done what was asked."""
+    if not isinstance(answer, dict):
+        return False
+    code = answer.get("code")
+    return code not in _ANSWERS_OF_SUCCESS if type(code) is int else "error" in answer
 
 
 def _watched(
     function: Callable[..., Any],
     name: str,
     watch: Watch,
-    inside: ContextVar[bool],
+    outermost: ContextVar[Answers | None],
 ) -> Callable[..., Any]:
     @functools.wraps(function)
     async def method(*arguments: Any, **keywords: Any) -> Any:
-        if inside.get():
+        if outermost.get() is not None:
             return await function(*arguments, **keywords)
-        inside.set(True)
+        answers = Answers()
+        outermost.set(answers)
         try:
             with watch(name) as call:
                 result = await function(*arguments, **keywords)
-                if tells_of_failure(name, result):
+                if answers.are_all_bad() or tells_of_failure(name, result):
                     call.failed()
                 return result
         finally:
-            inside.set(False)
+            outermost.set(None)
 
     return method
+
+
+def _counted(
+    function: Callable[..., Any],
+    total: Answers,
+    outermost: ContextVar[Answers | None],
+) -> Callable[..., Any]:
+    @functools.wraps(function)
+    async def request(*arguments: Any, **keywords: Any) -> Any:
+        counting = {total, outermost.get() or total}
+        try:
+            answer = await function(*arguments, **keywords)
+        except Exception:
+            for answers in counting:
+                answers.note(well=False)
+            raise
+        for answers in counting:
+            answers.note(well=not _is_refusal(answer))
+        return answer
+
+    return request
 
 
 _READING: Final = frozenset(READING)
