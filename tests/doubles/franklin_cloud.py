@@ -241,6 +241,5 @@ _TOU = {
             ],
         }
     ],
-    "detailDefaultVo": {},
-    "touDispatchList": [],
+    "detailDefaultVo": {"touDispatchList": [{"id": 6, "dispatchCode": "D", "title": "surprise"}]},
 }
