@@ -40,14 +40,9 @@ def captured(monkeypatch):
     monkeypatch.setattr(Client, "_get", ask)
     monkeypatch.setattr(Client, "_post", ask)
     with capture_events() as found:
-        found.telemetry = instrument(methods=ENABLED)
+        instrument(methods=ENABLED)
         yield found
         uninstrument()
-
-
-def recorded(captured):
-    captured.telemetry.flush()
-    return [(str(event.command), event.success) for event in captured.events]
 
 
 def test_only_what_is_enabled_is_recorded(captured):
@@ -59,7 +54,7 @@ def test_only_what_is_enabled_is_recorded(captured):
 
     asyncio.run(work())
 
-    assert recorded(captured) == [("api get_stats", True)]
+    assert captured.outcomes == [("api get_stats", True)]
 
 
 def test_a_method_inside_of_one_that_is_not_enabled_is_not_recorded(captured, monkeypatch):
@@ -70,10 +65,10 @@ def test_a_method_inside_of_one_that_is_not_enabled_is_not_recorded(captured, mo
 
     uninstrument()
     monkeypatch.setattr(Client, "get_tou_health", get_tou_health)
-    captured.telemetry = instrument(methods=ENABLED)
+    instrument(methods=ENABLED)
     asyncio.run(Stub().get_tou_health())
 
-    assert recorded(captured) == []
+    assert captured.outcomes == []
 
 
 def test_reading_pauses_for_a_minute(captured):
@@ -88,7 +83,7 @@ def test_reading_pauses_for_a_minute(captured):
     asyncio.run(Stub().get_stats())
 
     assert READING_PAUSE_S == 60
-    assert recorded(captured) == [
+    assert captured.outcomes == [
         ("api get_weather", True),
         ("api get_weather", False),
         ("api get_weather", True),
@@ -104,11 +99,11 @@ def test_deeds_are_recorded_each(captured, monkeypatch):
 
     uninstrument()
     monkeypatch.setattr(Client, "set_mode", set_mode)
-    captured.telemetry = instrument(methods=ENABLED)
+    instrument(methods=ENABLED)
     for _ in range(3):
         asyncio.run(Stub().set_mode(1))
 
-    assert recorded(captured) == [("api set_mode", True)] * 3
+    assert captured.outcomes == [("api set_mode", True)] * 3
 
 
 def test_the_pause_of_many_at_once(captured):
@@ -119,7 +114,7 @@ def test_the_pause_of_many_at_once(captured):
 
     asyncio.run(all_at_once())
 
-    assert recorded(captured) == [("api get_weather", True)]
+    assert captured.outcomes == [("api get_weather", True)]
 
 
 def test_calls_side_by_side_do_not_hide_each_other(captured):
@@ -130,7 +125,7 @@ def test_calls_side_by_side_do_not_hide_each_other(captured):
 
     asyncio.run(side_by_side())
 
-    assert sorted(recorded(captured)) == [("api get_stats", False), ("api get_weather", True)]
+    assert sorted(captured.outcomes) == [("api get_stats", False), ("api get_weather", True)]
 
 
 def test_a_cancelled_call_is_a_failure(captured, monkeypatch):
@@ -141,7 +136,7 @@ def test_a_cancelled_call_is_a_failure(captured, monkeypatch):
 
     uninstrument()
     monkeypatch.setattr(Client, "get_weather", get_weather)
-    captured.telemetry = instrument(methods=ENABLED)
+    instrument(methods=ENABLED)
 
     async def impatient():
         await asyncio.wait_for(Stub().get_weather(), 0.01)
@@ -150,7 +145,7 @@ def test_a_cancelled_call_is_a_failure(captured, monkeypatch):
         asyncio.run(impatient())
     asyncio.run(Stub().get_stats())
 
-    assert recorded(captured) == [("api get_weather", False), ("api get_stats", True)]
+    assert captured.outcomes == [("api get_weather", False), ("api get_stats", True)]
 
 
 def test_what_the_program_gets_is_untouched(captured):
@@ -183,7 +178,7 @@ def test_success_is_the_clouds_own_word(captured, answers, success):
     """What comes back without an exception is judged by the answer in it."""
     asyncio.run(Stub(answers).get_weather())
 
-    assert recorded(captured) == [("api get_weather", success)]
+    assert captured.outcomes == [("api get_weather", success)]
 
 
 def test_one_answer_is_enough(captured, monkeypatch):
@@ -196,13 +191,13 @@ def test_one_answer_is_enough(captured, monkeypatch):
     uninstrument()
     monkeypatch.setattr(Client, "get_stats", get_stats)
     monkeypatch.setattr(Client, "get_mode", get_stats)
-    captured.telemetry = instrument(methods=ENABLED)
+    instrument(methods=ENABLED)
     refused = {"code": 102, "message": "the gateway does not answer"}
 
     asyncio.run(Stub([refused]).get_stats())
     asyncio.run(Stub([refused, refused]).get_mode())
 
-    assert recorded(captured) == [("api get_stats", True), ("api get_mode", False)]
+    assert captured.outcomes == [("api get_stats", True), ("api get_mode", False)]
 
 
 @pytest.mark.parametrize(

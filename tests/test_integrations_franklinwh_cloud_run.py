@@ -89,8 +89,7 @@ VOLATILE = re.compile(
 @pytest.fixture(scope="module")
 def franklin(tmp_path_factory):
     """The stand-in, for all tests of this module."""
-    with FranklinCloud() as started:
-        started.folder = tmp_path_factory.mktemp("authority")
+    with FranklinCloud(tmp_path_factory.mktemp("authority")) as started:
         yield started
 
 
@@ -98,7 +97,7 @@ def franklin(tmp_path_factory):
 def cloud(franklin, monkeypatch):
     """The stand-in in good health, the way to it, and a user with an account who has said yes."""
     franklin.reset()
-    for name, value in franklin.variables(franklin.folder).items():
+    for name, value in franklin.variables.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     Path("franklinwh.ini").write_text(CONSENT + ACCOUNT)

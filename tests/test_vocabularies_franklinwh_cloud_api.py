@@ -22,7 +22,8 @@ WRITING = re.compile(r"/(?:set|save|update|switch|notify|loginOut)\w*(?=[?\"])|\
 
 def called_by(name):
     """The client's own methods that a method calls, private ones and what those call included, down to a request."""
-    found, left = set(), [name]
+    left = [name]
+    found: set[str] = set()
     while left:
         called_here = re.findall(r"self\.(\w+)\(", source_of(left.pop()))
         new = {called for called in called_here if hasattr(Client, called)} - found - {"_get", "_post"}

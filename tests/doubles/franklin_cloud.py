@@ -41,9 +41,14 @@ MODES = {1: ("Time of Use", 9322, 3), 2: ("Self-Consumption", 9323, 2), 3: ("Eme
 
 
 class FranklinCloud:
-    """`trouble` maps a word of a path to what is answered instead; "" is every path but the login's."""
+    """
+    `variables` are what a program needs in its environment to come here.
 
-    def __init__(self) -> None:
+    `trouble` maps a word of a path to what is answered instead; "" is every path but the login's.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
         self._authority = trustme.CA()
         tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._authority.issue_cert(HOST).configure_cert(tls)
@@ -59,9 +64,10 @@ class FranklinCloud:
     def __exit__(self, *exception: object) -> None:
         self._server.__exit__(*exception)
 
-    def variables(self, folder: Path) -> dict[str, str]:
-        """What a program needs in its environment to come here."""
-        authority = folder / "authority.pem"
+    @property
+    def variables(self) -> dict[str, str]:
+        """The proxy, and the authority that vouches for the name behind it."""
+        authority = self._folder / "authority.pem"
         self._authority.cert_pem.write_to_path(str(authority))
         return {"HTTPS_PROXY": f"http://127.0.0.1:{self._server.port}", "SSL_CERT_FILE": str(authority)}
 
