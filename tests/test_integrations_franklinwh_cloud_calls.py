@@ -181,18 +181,28 @@ def test_success_is_the_clouds_own_word(captured, answers, success):
     assert captured.outcomes == [("api get_weather", success)]
 
 
-def test_one_answer_is_enough(captured, monkeypatch):
+@pytest.mark.parametrize(
+    "refused",
+    [
+        {"code": 102, "message": "the gateway does not answer"},
+        {"status": 500, "error": "Internal Server Error"},
+        ConnectionError("no route"),
+    ],
+    ids=["a code", "another server's error", "an exception that the method keeps"],
+)
+def test_one_answer_is_enough(captured, monkeypatch, refused):
     """A method that bears some refusals has failed only when every request was refused, whatever it returns."""
 
     async def get_stats(self):
-        answers = [await self._get("x"), await self._post("y", None)]
-        return {"readings": len(answers)}
+        for ask in (self._get, self._post):
+            with contextlib.suppress(ConnectionError):
+                await ask("x", None)
+        return {"readings": 0}
 
     uninstrument()
     monkeypatch.setattr(Client, "get_stats", get_stats)
     monkeypatch.setattr(Client, "get_mode", get_stats)
     instrument(methods=ENABLED)
-    refused = {"code": 102, "message": "the gateway does not answer"}
 
     asyncio.run(Stub([refused]).get_stats())
     asyncio.run(Stub([refused, refused]).get_mode())

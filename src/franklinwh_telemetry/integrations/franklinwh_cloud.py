@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from franklinwh_telemetry import dispatch
 from franklinwh_telemetry.guard import guard
-from franklinwh_telemetry.integrations.franklinwh_cloud_calls import Answers, Call, CallEvents, watch_calls
+from franklinwh_telemetry.integrations.franklinwh_cloud_calls import Call, CallEvents, watch_calls
 from franklinwh_telemetry.integrations.replacement import Replacements
 from franklinwh_telemetry.recorder import Telemetry
 from franklinwh_telemetry.scope import current_run
@@ -133,7 +133,6 @@ class Hooks:
     def __init__(self, on_failure: Callable[[], None]) -> None:
         self._on_failure = on_failure
         self._replaced = Replacements()
-        self._answers = Answers()
 
     def __enter__(self) -> Hooks:
         with guard:
@@ -152,8 +151,6 @@ class Hooks:
     ) -> None:
         with guard:
             self._replaced.undo()
-        if self._answers.are_all_bad():
-            self._on_failure()
 
     def _hook_output(self) -> None:
         import franklinwh_cloud.cli_output as output  # noqa: PLC0415 - the program's own, loaded already
@@ -178,7 +175,7 @@ class Hooks:
         from franklinwh_cloud.client import Client  # noqa: PLC0415
 
         call = Call(self._on_failure)
-        self._answers = watch_calls(Client, lambda _name: call, self._replaced)
+        watch_calls(Client, lambda _name: call, self._replaced)
 
 
 def _hooked(main: Callable[[], object]) -> object:

@@ -82,7 +82,7 @@ class CallEvents:
 
 
 class Answers:
-    """How the cloud has answered so far."""
+    """How the cloud has answered the requests of one call."""
 
     __slots__ = ("badly", "well")
 
@@ -100,24 +100,22 @@ class Answers:
         return self.badly > 0 and self.well == 0
 
 
-def watch_calls(client: type, watch: Watch, replacements: Replacements) -> Answers:
+def watch_calls(client: type, watch: Watch, replacements: Replacements) -> None:
     """
     Let every public coroutine method of *client* run in the context that *watch* gives for its name.
 
     A call has failed when it raises, when what it returns tells so, or when every request that it made did, which some
-    methods keep to themselves. Returns the answers of all calls to come.
+    methods keep to themselves.
     """
-    total = Answers()
     outermost: ContextVar[Answers | None] = ContextVar("franklinwh_telemetry_call", default=None)
     for name in dir(client):
         function = getattr(client, name)
         if not is_coroutine_function(function):
             continue
         if name in _REQUESTS:
-            replacements.attribute(client, name, _counted(function, total, outermost))
+            replacements.attribute(client, name, _counted(function, outermost))
         elif not name.startswith("_"):
             replacements.attribute(client, name, _watched(function, name, watch, outermost))
-    return total
 
 
 def is_coroutine_function(function: object) -> bool:
@@ -172,22 +170,16 @@ def _watched(
     return method
 
 
-def _counted(
-    function: Callable[..., Any],
-    total: Answers,
-    outermost: ContextVar[Answers | None],
-) -> Callable[..., Any]:
+def _counted(function: Callable[..., Any], outermost: ContextVar[Answers | None]) -> Callable[..., Any]:
     @functools.wraps(function)
     async def request(*arguments: Any, **keywords: Any) -> Any:
-        counting = {total, outermost.get() or total}
+        answers = outermost.get() or Answers()
         try:
             answer = await function(*arguments, **keywords)
         except Exception:
-            for answers in counting:
-                answers.note(well=False)
+            answers.note(well=False)
             raise
-        for answers in counting:
-            answers.note(well=not _is_refusal(answer))
+        answers.note(well=not _is_refusal(answer))
         return answer
 
     return request
