@@ -50,6 +50,26 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 """
 """What a `sitecustomize` or a launcher of a developer's does: the console script itself is upstream's own."""
 
+LIBRARY = f"""
+import asyncio
+from franklinwh_telemetry.integrations.franklinwh_cloud import instrument
+instrument(methods=lambda name: True)
+from franklinwh_cloud.auth import PasswordAuth
+from franklinwh_cloud.client import Client
+async def work():
+    account = PasswordAuth({EMAIL!r}, {PASSWORD!r})
+    await account.get_token()
+    client = Client(account, {SERIAL!r})
+    for _ in range(3):
+        await client.get_stats()
+        await client.get_tou_info(1)
+    await client.set_mode("self_consumption", 37)
+    await client.update_soc(requestedSOC=37, workMode=2)
+    await client.aclose()
+asyncio.run(work())
+"""
+"""A program of a developer's: it polls, and does two deeds, of which the stand-in refuses one."""
+
 MANY = """
 import contextlib, io, json, sys
 lines, chosen = json.loads(sys.argv[1]), sys.argv[2]
@@ -422,6 +442,29 @@ def test_nothing_secret_is_kept_or_sent(cloud, senders):
     for canary in (*CANARIES, "01:37", "13:37", "energy.franklinwh", str(ini.resolve().parent)):
         assert canary.encode() not in requests, canary
         assert canary.encode() not in kept.replace(os.fsencode(ini.resolve()), b""), canary
+
+
+def test_calls_of_the_library_are_sent(cloud, senders):
+    """Every method enabled: reading once, each deed; a run of the CLI in between keeps none of them from leaving."""
+    cloud.trouble["updateSoc"] = server_error
+    with LoopbackReceiver() as receiver:
+        ini = Path("franklinwh.ini")
+        ini.write_text(CONSENT + f"endpoint = {receiver.url}\n" + ACCOUNT)
+        ended = support.run_python(LIBRARY)
+        by_run("mode")
+        support.wake_senders()
+
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
+    assert sorted((span.name, span.status.code == span.status.STATUS_CODE_OK) for span in receiver.spans) == [
+        ("api aclose", True),
+        ("api get_stats", True),
+        ("api get_tou_info", True),
+        ("api set_mode", True),
+        ("api update_soc", False),
+        ("mode", True),
+    ]
+    sent = b"".join(request.raw for request in receiver.requests)
+    assert [canary for canary in CANARIES if canary.encode() in sent + everything_kept()] == []
 
 
 def test_no_setting_changes_what_is_recorded(cloud):
