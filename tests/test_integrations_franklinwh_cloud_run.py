@@ -350,25 +350,32 @@ def test_discover_works_where_its_catalogue_is(cloud, monkeypatch, tmp_path):
 
 @support.posix_only
 @pytest.mark.parametrize(
-    ("line", "ill", "expected"),
+    ("line", "ready", "ill", "status", "expected"),
     [
-        (["monitor", "--compact", "-i", "60"], False, ("monitor --compact", True)),
-        (["monitor", "--compact", "-i", "60"], True, ("monitor --compact", False)),
+        ("monitor --compact -i 60", "[", False, 130, ("monitor --compact", True)),
+        ("monitor --compact -i 60", "[", True, 130, ("monitor --compact", False)),
+        ("tou --set SELF --wait", "Ctrl+C", False, 0, ("tou --set SELF --wait", True)),
+        ("status", "", True, -signal.SIGINT, ("status", False)),
     ],
+    ids=["monitor", "monitor without an answer", "a dispatch that is held", "what Ctrl-C interrupts"],
 )
-def test_monitor_ended_by_ctrl_c_is_a_success(cloud, line, ill, expected):
-    """It runs until Ctrl-C, which is how it is meant to end: unless it never got an answer."""
+def test_what_ctrl_c_ends(cloud, line, ready, ill, status, expected):
+    """Ctrl-C is the good end of what runs until then, unless it never got an answer, and of nothing else."""
     if ill:
-        cloud.trouble[""] = server_error
-    command = [sys.executable, "-u", "-c", MAIN, "run", "franklinwh-cli", "--no-color", *line]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as monitor:
-        assert monitor.stdout is not None
-        first = monitor.stdout.readline()
-        time.sleep(0.1)
-        monitor.send_signal(signal.SIGINT)
-        monitor.stdout.read()
+        cloud.trouble[""] = server_error if ready else cloud.hang
+    command = [sys.executable, "-u", "-c", MAIN, "run", "franklinwh-cli", "--no-color", *line.split()]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as running:
+        assert running.stdout is not None
+        if ready:
+            while ready not in running.stdout.readline():
+                assert running.poll() is None
+        else:
+            support.wait_until(lambda: cloud.logins)
+        time.sleep(0.2)
+        running.send_signal(signal.SIGINT)
+        running.stdout.read()
 
-    assert (first[:1], monitor.returncode) == ("[", 130)
+    assert running.returncode == status
     assert facts() == [expected]
 
 
