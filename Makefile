@@ -14,10 +14,10 @@ unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 # The Go side; it uses the Go on the path, or else installs one with this Python.
 GO_SIDE = $(MAKE) -C collector PYTHON="$(CURDIR)/$(BIN)/python"
 
-.PHONY: help setup collector demo test test-quick test-otel test-all lint format bench lock clean
+.PHONY: help setup collector demo demo-collector test test-quick test-otel test-all lint format bench lock clean
 
 help: ## print this list
-	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile | expand -t 12
+	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile | expand -t 16
 
 setup: ## make .venv, or bring it up to date
 	@test -n "$(PYTHON)" || { echo "no Python >= 3.10 that has venv and ensurepip was found" >&2; exit 1; }
@@ -28,6 +28,9 @@ collector: setup ## build the Collector, unless these sources have been built be
 
 demo: setup ## the main job, end to end, on this machine alone
 	@$(BIN)/franklinwh-telemetry demo
+
+demo-collector: setup ## the same through the real Collector to a PostHog on this machine, and directly, and to a file
+	@$(BIN)/python tools/demo_collector.py
 
 test: setup ## all tests, Go's and Python's with coverage, then again on the wheel and on each OpenTelemetry release
 	@$(GO_SIDE) test build

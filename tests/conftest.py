@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from doubles.collector import Collector
+    from doubles.hostile import Besieged
     from doubles.misfortune import World
+    from doubles.stack import Stack
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -169,6 +171,37 @@ def collector(collector_binary: Path, tmp_path: Path) -> Iterator[Collector]:
 
     with Collector(collector_binary, tmp_path / "collector") as started:
         yield started
+
+
+@pytest.fixture(scope="module")
+def besieged(collector_binary: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Besieged]:
+    """
+    Give the module's tests one Collector, so that what one of them does to it shows in the next.
+    """
+    from doubles.collector import Collector
+    from doubles.hostile import MEMORY, Besieged
+
+    folder = tmp_path_factory.mktemp("besieged")
+    with Collector(collector_binary, folder, **MEMORY) as started:
+        yield Besieged(started, folder)
+        assert started.stop() == 0
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """
+    Give the module's tests the whole Compose project, built and started as a user would, with the profile `public`.
+    """
+    from doubles.engine import engine
+    from doubles.stack import Stack
+
+    with engine() as docker:
+        found = Stack(docker, tmp_path_factory.mktemp("compose"))
+        try:
+            found.up()
+            yield found
+        finally:
+            found.down()
 
 
 @pytest.fixture(scope="session")

@@ -255,9 +255,11 @@ def test_it_starts_without_a_warning(collector_binary: Path, tmp_path: Path, bac
     assert KNOWN_KEY not in collector.log()
 
 
-def test_it_ends_when_it_is_asked(collector: Collector) -> None:
+def test_it_ends_when_it_is_asked(collector: Collector, tmp_path: Path) -> None:
     """SIGTERM is a clean end, and its process is gone."""
     pid = collector.pid
+    # It says that it is ready a moment before it listens for signals.
+    send(collector.url, tmp_path, recent(1))
 
     assert collector.stop() == 0
     assert not os.path.exists(f"/proc/{pid}") or os.name != "posix"

@@ -155,6 +155,15 @@ def test_the_one_way_in_is_limited(backend: str) -> None:
     assert (http["read_header_timeout"], http["read_timeout"], http["write_timeout"]) == ("5s", "15s", "30s")
     assert http["keepalive"] == {"idle_timeout": "60s"}
     assert http["include_metadata"] is False
+    assert http["compression_algorithms"] == ["", "gzip"]
+    assert http["middlewares"] == [{"id": "request_limit"}]
+    assert "request_limit" in found["service"]["extensions"]
+    assert found["extensions"]["request_limit"] == {
+        "max_messages": 50_000,
+        "max_depth": 32,
+        "max_buffered_bytes": 64 * MIB,
+        "max_concurrent_requests": 8,
+    }
     assert http["tls"] == {"enabled": False}
     assert list(found["service"]["pipelines"]) == ["traces"]
     assert found["service"]["pipelines"]["traces"]["receivers"] == ["otlp"]
@@ -228,7 +237,7 @@ def test_nothing_else_listens_beyond_loopback() -> None:
     assert reader["pull"]["exporter"]["prometheus"]["host"] == "127.0.0.1"
     assert set(telemetry) == {"logs", "metrics"}
     assert set(telemetry["logs"]) == {"level", "output_paths", "error_output_paths"}
-    assert set(found["extensions"]) == {"health_check", "file_storage/queue"}
+    assert set(found["extensions"]) == {"request_limit", "health_check", "file_storage/queue"}
 
 
 def test_only_what_the_documentation_lists_can_be_set() -> None:
@@ -241,8 +250,8 @@ def test_only_what_the_documentation_lists_can_be_set() -> None:
     assert read == explained
 
 
-def test_the_two_components_are_in_the_binary_with_their_stability(collector_binary: Path) -> None:
-    """`components` lists the gate and the exporter, for traces alone, and no provider that reads from a network."""
+def test_our_components_are_in_the_binary_with_their_stability(collector_binary: Path) -> None:
+    """`components` lists the gate, the exporters and the extensions of ours, and no provider of a network."""
     done = subprocess.run([str(collector_binary), "components"], capture_output=True, text=True, check=True)
     found = yaml.safe_load(done.stdout)
     ours = {
@@ -253,5 +262,11 @@ def test_the_two_components_are_in_the_binary_with_their_stability(collector_bin
     }
 
     traces = {"logs": "Undefined", "metrics": "Undefined", "traces": "Alpha"}
-    assert ours == {"commandgate": traces, "posthog": traces}
+    assert ours == {"commandgate": traces, "file": traces, "posthog": traces}
+    extensions = {
+        extension["name"]: extension["stability"]
+        for extension in found["extensions"]
+        if "franklinwh" in extension["module"]
+    }
+    assert extensions == {"file_storage": {"extension": "Beta"}, "request_limit": {"extension": "Alpha"}}
     assert sorted(provider["scheme"] for provider in found["providers"]) == ["env", "file", "yaml"]

@@ -1,8 +1,9 @@
 """
 Builds the Collector's distribution once for each state of its sources, and finds or installs the Go that does it.
 
-`collector.py build` prints where the binary lies, `collector.py go` the folder of the `go` command. Only the standard
-library, so that `make -C collector` works with any Python; the binary and Go lie in the user's cache folder.
+`collector.py build` prints where the binary lies, `collector.py go` the folder of the `go` command, and
+`collector.py telemetrygen` where the ecosystem's generator of spans lies, a client for the tests. Only the standard
+library, so that `make -C collector` works with any Python; the binaries and Go lie in the user's cache folder.
 """
 
 from __future__ import annotations
@@ -27,6 +28,9 @@ SOURCES = ROOT / "collector"
 GO_LOCK = SOURCES / "requirements-go.txt"
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "franklinwh-telemetry" / "collector"
 BINARY = "otelcol-franklinwh"
+
+GENERATOR = "github.com/open-telemetry/opentelemetry-collector-contrib/cmd/telemetrygen@v0.161.0"
+"""Of the same release as the modules of the distribution."""
 
 OLDEST_GO = (1, 26)
 """What the components' go.mod files ask for."""
@@ -97,7 +101,7 @@ def sources() -> dict[str, bytes]:
 
 
 def made_from(files: dict[str, bytes], go: Path) -> str:
-    """Return a digest of the sources, of the Go, and of what it builds for."""
+    """Return a digest of the sources by name, of the Go, and of what it builds for."""
     digest = hashlib.sha256(output_of(go, "env", "GOVERSION", "GOOS", "GOARCH", "GOAMD64", "GOARM64").encode())
     for name, content in files.items():
         digest.update(b"%s %d\n" % (name.encode(), len(content)) + content)
@@ -127,7 +131,28 @@ def build() -> Path:
     return binary
 
 
+def generator() -> Path:
+    """Return telemetrygen, installed at most once for each release and Go."""
+    go = go_folder()
+    binary = CACHE / made_from({GENERATOR: b""}, go / "go") / "telemetrygen"
+    with alone(binary.parent.name):
+        if binary.exists():
+            return binary
+        print("building telemetrygen", file=sys.stderr, flush=True)
+        with tempfile.TemporaryDirectory(dir=CACHE) as folder:
+            environment = {**os.environ, "GOBIN": folder, "CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOWORK": "off"}
+            command = [str(go / "go"), "install", "-trimpath", "-ldflags=-s -w", GENERATOR]
+            done = subprocess.run(command, cwd=folder, env=environment, stdout=sys.stderr, check=False)
+            if done.returncode:
+                sys.exit("telemetrygen could not be built")
+            binary.parent.mkdir(exist_ok=True)
+            Path(folder, binary.name).replace(binary)
+    return binary
+
+
+TASKS = {"build": build, "go": go_folder, "telemetrygen": generator}
+
 if __name__ == "__main__":
-    if sys.argv[1:] not in (["build"], ["go"]):
+    if sys.argv[1:] not in [[task] for task in TASKS]:
         sys.exit(__doc__)
-    print(build() if sys.argv[1] == "build" else go_folder())
+    print(TASKS[sys.argv[1]]())

@@ -72,8 +72,8 @@ func (cfg *Config) Validate() error {
 	return cfg.validateMapping()
 }
 
-// appHosts answer people, not exporters, and have the names that one would guess.
-var appHosts = map[string]string{
+// ingestionHosts take the events of those that answer people and have the names that one would guess.
+var ingestionHosts = map[string]string{
 	"app.posthog.com": "us.i.posthog.com",
 	"us.posthog.com":  "us.i.posthog.com",
 	"eu.posthog.com":  "eu.i.posthog.com",
@@ -100,10 +100,15 @@ func (cfg *Config) validateEndpoint() error {
 		return errors.New("plain http is for loopback; elsewhere the key and the events would be readable on the way " +
 			"(tls::insecure: true allows it)")
 	}
-	if ingestion, ok := appHosts[strings.ToLower(endpoint.Hostname())]; ok {
-		return fmt.Errorf("%s does not take events, %s does", endpoint.Hostname(), ingestion)
+	if ingestion := ingestionHost(endpoint); ingestion != "" && strings.Trim(endpoint.Path, "/") != "" {
+		return fmt.Errorf("%s does not take events, %s does, without a path", endpoint.Hostname(), ingestion)
 	}
 	return nil
+}
+
+// ingestionHost returns which host takes the events in the place of this one, or nothing if it takes them itself.
+func ingestionHost(endpoint *url.URL) string {
+	return ingestionHosts[strings.ToLower(endpoint.Hostname())]
 }
 
 func isLoopback(host string) bool {

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/component/componenttest"
 	"go.opentelemetry.io/collector/config/configcompression"
 	"go.opentelemetry.io/collector/config/confighttp"
 	"go.opentelemetry.io/collector/config/configopaque"
@@ -18,6 +19,7 @@ import (
 	"go.opentelemetry.io/collector/confmap"
 	"go.opentelemetry.io/collector/confmap/confmaptest"
 	"go.opentelemetry.io/collector/exporter/exporterhelper"
+	"go.uber.org/zap"
 	"go.yaml.in/yaml/v3"
 
 	"github.com/franklinwh-telemetry/franklinwh-telemetry/collector/posthogexporter/internal/metadata"
@@ -147,8 +149,9 @@ func TestValidateEndpoint(t *testing.T) {
 		"https://:8000":                          "must name a host",
 		"us.i.posthog.com":                       "must begin with https://",
 		"ftp://posthog.example":                  "must begin with https://",
-		"https://app.posthog.com":                "app.posthog.com does not take events, us.i.posthog.com does",
-		"https://EU.posthog.com":                 "EU.posthog.com does not take events, eu.i.posthog.com does",
+		"https://app.posthog.com":                "",
+		"https://EU.posthog.com/":                "",
+		"https://us.posthog.com/capture/":        "us.posthog.com does not take events, us.i.posthog.com does, without a path",
 	} {
 		t.Run(endpoint, func(t *testing.T) {
 			cfg := loadConfig(t, "")
@@ -160,6 +163,38 @@ func TestValidateEndpoint(t *testing.T) {
 			}
 			require.ErrorContains(t, err, "endpoint: "+message)
 			assert.NotContains(t, err.Error(), surprise)
+		})
+	}
+}
+
+// The same names, and the same hosts for them, as in Python's destination.
+func TestPostHogsHostsForPeopleBecomeThoseForEvents(t *testing.T) {
+	for endpoint, want := range map[string]string{
+		"https://app.posthog.com":      "https://us.i.posthog.com",
+		"https://us.posthog.com/":      "https://us.i.posthog.com",
+		"https://EU.posthog.com":       "https://eu.i.posthog.com",
+		"https://eu.posthog.com:443":   "https://eu.i.posthog.com:443",
+		"https://us.i.posthog.com":     "https://us.i.posthog.com",
+		"https://app.posthog.com.test": "https://app.posthog.com.test",
+		"http://127.0.0.1:8000/prefix": "http://127.0.0.1:8000/prefix",
+	} {
+		t.Run(endpoint, func(t *testing.T) {
+			cfg := testConfig()
+			cfg.VerifyKey = false
+			cfg.ClientConfig.Endpoint = endpoint
+			require.NoError(t, cfg.Validate())
+			e := newWatched(t, cfg)
+
+			require.NoError(t, e.start(t.Context(), componenttest.NewNopHost()))
+
+			assert.Equal(t, want, e.client.base)
+			if e.client.named == e.client.host {
+				assert.Zero(t, e.log.Len())
+				return
+			}
+			require.Equal(t, 1, e.log.Len())
+			assert.Equal(t, zap.InfoLevel, e.log.All()[0].Level)
+			assert.Equal(t, e.client.host, e.log.All()[0].ContextMap()["host"])
 		})
 	}
 }

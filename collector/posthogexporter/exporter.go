@@ -67,6 +67,10 @@ func (e *posthogExporter) start(ctx context.Context, host component.Host) error 
 	if err != nil {
 		return err
 	}
+	if named := e.client.named; named != e.client.host {
+		e.settings.Logger.Info("Events go to PostHog's host for them, in the place of the one in endpoint",
+			zap.String("host", e.client.host), zap.String("endpoint_host", named))
+	}
 	if e.cfg.VerifyKey {
 		return e.verifyKey(ctx)
 	}

@@ -20,6 +20,8 @@ type client struct {
 	http *http.Client
 	base string
 	host string
+	// named is the host that the endpoint names; PostHog's own are replaced by those that take events.
+	named string
 }
 
 func newClient(configured *http.Client, endpoint string) (*client, error) {
@@ -27,9 +29,13 @@ func newClient(configured *http.Client, endpoint string) (*client, error) {
 	if err != nil {
 		return nil, errors.New("endpoint: must be a URL")
 	}
+	named := parsed.Host
+	if ingestion := ingestionHost(parsed); ingestion != "" {
+		parsed.Host = strings.Replace(strings.ToLower(parsed.Host), strings.ToLower(parsed.Hostname()), ingestion, 1)
+	}
 	// A redirect is followed by a GET without the events, whose answer would look like one to them.
 	configured.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	return &client{http: configured, base: strings.TrimSuffix(endpoint, "/"), host: parsed.Host}, nil
+	return &client{http: configured, base: strings.TrimSuffix(parsed.String(), "/"), host: parsed.Host, named: named}, nil
 }
 
 // lease counts the bodies that the transport has not closed. Where a server answers before it has read the whole body,

@@ -122,10 +122,10 @@ class _Demo:
         for request in self._receiver.requests:
             for line in spans_of(request.body):
                 self._echo(line)
-        return [_record_of(span) for span in self._receiver.spans]
+        return [record_of(span) for span in self._receiver.spans]
 
 
-def _record_of(span: Any) -> event.Record:
+def record_of(span: Any) -> event.Record:
     """The five facts and the ids of a received span, read back as a backend would."""
     values = {item.key.removeprefix("franklinwh."): item.value for item in span.attributes}
     words = franklinwh_cloud.vocabulary()

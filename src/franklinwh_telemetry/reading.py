@@ -1,11 +1,10 @@
 """
 How argparse would read a line, by a `Grammar` and without argparse; click's rules are in `clickreading`.
 
-The reading follows argparse's own algorithm, and its newest releases where they differ: an abbreviation that fits
-two options is refused where it is used and not before, and a `--` in front of a subcommand is passed over.
-Two things are on purpose more lenient: positional words that nothing asks for are passed over, because they
-cannot change which command it is, and conversions other than to `int` and `float` always succeed.
-It never raises: what argparse would refuse is a `Reading` that says so.
+It follows argparse's own algorithm, and its newest releases where they differ: an abbreviation that fits two options
+is refused where it is used, and a `--` in front of a subcommand is passed over. More lenient on purpose: words that
+nothing asks for are passed over, as they cannot change which command it is, and only conversions to `int` and `float`
+can fail. It never raises: what argparse would refuse is a `Reading` that says so.
 """
 
 from __future__ import annotations
@@ -117,13 +116,27 @@ class _Level:
                 after = self._take_positionals(index)
                 if after is None:
                     return False
-                index = after if after > index else option_at
+                if after == index:
+                    self._pass_over(index, option_at)
+                    after = option_at
+                index = after
             if index == option_at:
                 after = self._take_option(index)
                 if after is None:
                     return False
                 index = after
-        return self._take_positionals(index) is not None and self._complete()
+        after = self._take_positionals(index)
+        if after is None:
+            return False
+        self._pass_over(after, len(self.words))
+        return self._complete()
+
+    def _pass_over(self, start: int, stop: int) -> None:
+        """Leave out words that nothing asks for; one that begins like an option counts as an unknown one."""
+        # argparse takes it for a word where it holds a space or is a number: a value would decide what the line is.
+        dash = self.pattern.find("-", start)
+        surplus = self.words[start : stop if dash < 0 else min(stop, dash)]
+        self.unknown |= any(len(word) > 1 and word[0] in self.grammar.prefixes for word in surplus)
 
     def _complete(self) -> bool:
         for positional in self.grammar.positionals[self.taken :]:

@@ -4,7 +4,7 @@ The base of our immutable values; a dataclass would cost every command half a mi
 
 from __future__ import annotations
 
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 
 class Value:
@@ -19,11 +19,13 @@ class Value:
     def _names(self) -> tuple[str, ...]:
         return self.__slots__
 
-    def __setattr__(self, name: str, _: object) -> NoReturn:
-        msg = f"{type(self).__name__}.{name} cannot be changed"
-        raise AttributeError(msg)
+    if not TYPE_CHECKING:  # to a type checker, a class with this method has every attribute there could be
 
-    def __delattr__(self, name: str) -> NoReturn:
+        def __setattr__(self, name: str, _: object) -> NoReturn:
+            msg = f"{type(self).__name__}.{name} cannot be changed"
+            raise AttributeError(msg)
+
+    def __delattr__(self, name: str) -> None:
         self.__setattr__(name, None)
 
     def __eq__(self, other: object) -> bool:
