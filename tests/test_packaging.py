@@ -23,6 +23,8 @@ DEPENDENCIES = {
     "rich": ">=13.7",
 }
 
+EXTRAS = {"instrument": ("opentelemetry-instrumentation", "<1,>=0.64b0")}
+
 FOREIGN_MODULES = """
 import json, sys, threading
 before = set(sys.modules)
@@ -73,24 +75,30 @@ def test_the_wheel_holds_the_package_and_nothing_else(wheel, source_root):
 
 
 def test_metadata_names_few_wide_dependencies(wheel):
-    """The dependencies are six, each of a wide range, and neither protobuf nor grpc is pinned."""
+    """The dependencies are six, each of a wide range, an extra apart; neither protobuf nor grpc is pinned."""
     metadata = message_from_bytes(contents(wheel)["franklinwh_telemetry-0.1.0.dist-info/METADATA"])
-    required = [re.fullmatch(r"([a-z-]+)(.*)", line) for line in metadata.get_all("Requires-Dist", [])]
+    lines = metadata.get_all("Requires-Dist", [])
+    for_extras = [line for line in lines if ";" in line]
+    required = [re.fullmatch(r"([a-z-]+)(.*)", line) for line in lines if line not in for_extras]
 
     assert {match[1]: match[2] for match in required if match} == DEPENDENCIES
     assert len(required) == len(DEPENDENCIES)
+    assert for_extras == [f"{name}{of}; extra == '{extra}'" for extra, (name, of) in EXTRAS.items()]
+    assert metadata.get_all("Provides-Extra") == list(EXTRAS)
     assert metadata["Requires-Python"] == ">=3.10"
     assert metadata["License-Expression"] == "MIT"
     assert metadata["Description-Content-Type"] == "text/markdown"
 
 
 def test_the_command_is_installed(wheel):
-    """Installing gives exactly one command, franklinwh-telemetry."""
+    """Installing gives exactly one command, franklinwh-telemetry, and our hooks to whoever runs OpenTelemetry's."""
     lines = contents(wheel)["franklinwh_telemetry-0.1.0.dist-info/entry_points.txt"].decode().split("\n")
 
     assert [line for line in lines if line] == [
         "[console_scripts]",
         "franklinwh-telemetry = franklinwh_telemetry.cli:main",
+        "[opentelemetry_instrumentor]",
+        "franklinwh-cloud = franklinwh_telemetry.integrations.otel_instrumentor:FranklinWHCloudInstrumentor",
     ]
 
 
@@ -136,7 +144,7 @@ def test_the_lock_is_made_from_the_packages_own_dependencies(source_root):
     """requirements-dev.in repeats the package's own ranges, since the package is installed without dependencies."""
     asked = (source_root / "requirements-dev.in").read_text().splitlines()
 
-    for name, specifier in DEPENDENCIES.items():
+    for name, specifier in {**DEPENDENCIES, **dict(EXTRAS.values())}.items():
         assert f"{name}{','.join(reversed(specifier.split(',')))}" in asked
 
 

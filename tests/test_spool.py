@@ -210,8 +210,19 @@ def test_records_of_one_yes_do_not_meet_those_of_another():
     }
 
 
+def test_a_vocabulary_that_outgrows_the_manifest_forgets_the_others():
+    """What another program may record is kept beside one's own as long as the file stays readable."""
+    many = [f"{number:0190}" for number in range(700)]
+    opened(vocabulary=Vocabulary(many))
+    spool = opened(vocabulary=Vocabulary([f"{number:0190}" for number in range(700, 1400)]))
+
+    manifest = spool.manifest()
+    assert manifest is not None
+    assert (len(manifest.commands), set(manifest.commands) & set(many)) == (700, set())
+
+
 def test_the_manifest_is_written_once():
-    """The second record does not touch it; another vocabulary, or one that is damaged, writes it anew."""
+    """The second record does not touch it; another command to be named, or a damaged one, writes it anew."""
     path = Path(opened().path("manifest.json"))
     os.utime(path, (1, 1))
     first = path.read_bytes()
@@ -221,7 +232,10 @@ def test_the_manifest_is_written_once():
 
     opened(vocabulary=Vocabulary(["status", "x"]))
     assert path.stat().st_mtime != 1
-    assert json.loads(path.read_bytes())["commands"] == ["status", "x"]
+    assert json.loads(path.read_bytes())["commands"] == ["status", "x", *VOCABULARY.commands[1:]]
+    os.utime(path, (1, 1))
+    opened(vocabulary=Vocabulary(["status", "x"]))
+    assert path.stat().st_mtime == 1
 
     path.write_bytes(b"surprise")
     opened()

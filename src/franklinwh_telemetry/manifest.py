@@ -104,6 +104,21 @@ class Manifest:
         self._encoded = json.dumps(fields, sort_keys=True).encode("utf-8", "surrogateescape")
         return self._encoded
 
+    def with_commands_of(self, other: Manifest) -> Manifest:
+        """This one with the other's commands added, for two programs that record different ones under one yes."""
+        added = tuple(command for command in other.commands if command not in self.commands)
+        if not added:
+            return self
+        return Manifest(
+            application=self.application,
+            source=self.source,
+            explicit=self.explicit,
+            policy_version=self.policy_version,
+            destination=self.destination,
+            routed_by=self.routed_by,
+            commands=(*self.commands, *added),
+        )
+
     def folder_name(self) -> str:
         """A name for this yes: application, ini and destination together; a hash, used only on this machine."""
         if not self._folder_name:

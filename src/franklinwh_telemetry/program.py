@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Final, NoReturn, final
 from franklinwh_telemetry.guard import guard
 from franklinwh_telemetry.integrations import franklinwh_cloud as hooks
 from franklinwh_telemetry.recorder import Telemetry
-from franklinwh_telemetry.scope import current_run
 from franklinwh_telemetry.vocabularies import franklinwh_cloud
 from franklinwh_telemetry.vocabulary import Vocabulary
 
@@ -38,18 +37,14 @@ class Program:
         """Run the program as its own script would: same arguments, output, exit status and traceback."""
         sys.argv = [self._name, *self._arguments]
         try:
-            result = self._telemetry.run(self._hooked, self._arguments)
+            if self._name == hooks.CONSOLE_SCRIPT:
+                result = hooks.run_cli(self._main, self._arguments, self._telemetry)
+            else:
+                result = self._telemetry.run(self._main, self._arguments)
         except BaseException:
             _hide_our_frames()
             raise
         sys.exit(result)  # type: ignore[arg-type]
-
-    def _hooked(self) -> object:
-        if self._name != hooks.CONSOLE_SCRIPT:
-            return self._main()
-        run = current_run()
-        with hooks.Hooks(run.failed if run is not None else lambda: None):
-            return self._main()
 
 
 def find_program(

@@ -22,7 +22,7 @@ APPLICATION: Final = "franklinwh-cloud"
 VERSION: Final = "0.6.4"
 """The release whose commands were reviewed."""
 
-_ENDLESS: Final = (
+ENDLESS: Final = (
     # `tou --wait` holds a dispatch until Ctrl-C and then restores: is that relied on, and for which dispatch?
     # First among the `tou` commands, so that a line with --wait is always one that Ctrl-C ends well.
     "tou --wait",
@@ -212,7 +212,7 @@ _OTHERS: Final = (
     "fetch POST --app-version",
 )
 
-COMMANDS: Final = _ENDLESS + _OTHERS
+COMMANDS: Final = ENDLESS + _OTHERS
 
 _UNFINISHED: Final = (
     "tou --set --wait",
@@ -273,10 +273,11 @@ _UNFINISHED: Final = (
 @cache
 def vocabulary() -> Vocabulary:
     """The vocabulary, made once; its grammar follows when a line needs it."""
-    return Vocabulary(COMMANDS, grammar=_grammar, until_interrupted=_ENDLESS, unfinished=_UNFINISHED)
+    return Vocabulary(COMMANDS, grammar=grammar, until_interrupted=ENDLESS, unfinished=_UNFINISHED)
 
 
-def _grammar() -> Grammar:
+def grammar() -> Grammar:
+    """How the program's lines are read, made anew."""
     from franklinwh_telemetry.grammar import Grammar  # noqa: PLC0415 - most lines are known without it
     from franklinwh_telemetry.vocabularies import franklinwh_cloud_words as words  # noqa: PLC0415
     from franklinwh_telemetry.vocabularies.franklinwh_cloud_grammar import GRAMMAR  # noqa: PLC0415
