@@ -124,9 +124,9 @@ LINES = st.one_of(
 )
 
 UNCHECKED = Vocabulary(
-    franklinwh_cloud.COMMANDS, grammar=franklinwh_cloud._grammar, unfinished=franklinwh_cloud._UNFINISHED
+    franklinwh_cloud.COMMANDS, grammar=franklinwh_cloud.grammar, unfinished=franklinwh_cloud._UNFINISHED
 )
-CHECKED = Vocabulary(franklinwh_cloud.COMMANDS, grammar=franklinwh_cloud._grammar())
+CHECKED = Vocabulary(franklinwh_cloud.COMMANDS, grammar=franklinwh_cloud.grammar())
 
 
 class TestData:
@@ -179,7 +179,7 @@ class TestData:
 
     def test_unfinished_are_those_alone_that_no_line_is(self):
         """What is called unfinished is no line of the program; `check` has found that every other command is one."""
-        by_grammar = Vocabulary(VOCABULARY.commands, grammar=franklinwh_cloud._grammar)
+        by_grammar = Vocabulary(VOCABULARY.commands, grammar=franklinwh_cloud.grammar)
         words = [text.split(" ") for text in franklinwh_cloud._UNFINISHED]
 
         assert {by_grammar.parse(line).text for line in words} == {OTHER}
