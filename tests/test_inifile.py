@@ -945,3 +945,13 @@ def test_edit_of_anything(lines, eol, ended, changes) -> None:
         else:
             expected.setdefault("telemetry", {})[key] = value
     assert read_by_upstream(after) == expected
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("blank", [" ", "\t", "\u3000"])
+def test_a_key_of_blanks_costs_no_time(blank):
+    """Blanks without a value behind them, whose squares configparser would look at, are refused before it sees them."""
+    text = f"[telemetry]\nenabled = true\nkey{blank * 100_000}x\n"
+
+    assert inifile.snapshot(text) == "it holds far more blanks than keys have"
+    assert isinstance(inifile.snapshot(f"[telemetry]\nenabled = true{blank * 1_000}\n"), dict)

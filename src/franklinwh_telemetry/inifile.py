@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 MAX_INI_BYTES: Final = 1024 * 1024
 """A configuration file is a few hundred bytes; one larger than this is taken for something else."""
 
+_MAX_BLANK_PAIRS: Final = 10_000_000
+"""configparser looks at each two blanks of a key: with some thousand of them its patience would be the user's."""
+
 _OWN_SECTION: Final = "telemetry"
 BOM: Final = b"\xef\xbb\xbf"
 _MAX_CACHED: Final = 64
@@ -218,9 +221,12 @@ def snapshot(text: str) -> Snapshot | str:
 
     if "\0" in text:
         return "it holds NUL bytes: save it as UTF-8 text"
+    lines = split_lines(text)
+    if sum(blanks * blanks for blanks in map(_blanks_in_key, lines)) > _MAX_BLANK_PAIRS:
+        return "it holds far more blanks than keys have"
     parser = configparser.ConfigParser(interpolation=None, strict=True)
     try:
-        parser.read_file(split_lines(text))
+        parser.read_file(lines)
     except configparser.DuplicateSectionError as error:
         return f"line {error.lineno} opens a section for the second time"
     except configparser.DuplicateOptionError as error:
@@ -235,6 +241,12 @@ def snapshot(text: str) -> Snapshot | str:
     defaults = dict(lent)
     lent.clear()
     return {"DEFAULT": defaults, **{name: dict(parser.items(name)) for name in parser.sections()}}
+
+
+def _blanks_in_key(line: str) -> int:
+    line = line.strip()
+    key = "" if line[:1] in ("#", ";") else line.partition("=")[0].partition(":")[0].rstrip()
+    return len(key) - sum(map(len, key.split()))
 
 
 def words_of(error: OSError | ValueError) -> str:
