@@ -64,6 +64,7 @@ class TestContract:
             vocabulary.is_informational(line),
             {name: vocabulary.option_value(line, name) for name in options},
         ) == (case["command"], case.get("informational", False), options)
+        assert str(vocabulary.execution(line)) == ("None" if case.get("informational", False) else case["command"])
 
     def test_files(self):
         """The contract is there and every case is of one of the two kinds."""

@@ -66,9 +66,11 @@ def dispatch_cli_event(
                 reporter.discard_from(HOST)
             return
         answer = _Answer(reporter, execution_uuid, api_key)
-        if not answer.holds() or is_completion(os.environ) or reporter.vocabulary.is_informational(command):
+        if not answer.holds() or is_completion(os.environ):
             return
-        parsed = reporter.vocabulary.parse(command)
+        parsed = reporter.vocabulary.execution(command)
+        if parsed is None:
+            return
         if latency_ms is not None:
             held_ms = event.clamp_latency_ms(int(latency_ms))
             answer.record(parsed, process.now_ns() // 1_000_000 - held_ms, held_ms, success=success is not False)

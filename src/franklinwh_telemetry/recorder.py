@@ -106,8 +106,8 @@ class Telemetry:
         line = tuple(sys.argv[1:] if argv is None else argv)
         command = None
         with guard:
-            if not is_completion(os.environ) and not self.vocabulary.is_informational(line):
-                command = self.vocabulary.parse(line)
+            if not is_completion(os.environ):
+                command = self.vocabulary.execution(line)
         if command is None:
             return main()
         until_interrupted = self.vocabulary.is_until_interrupted(command)

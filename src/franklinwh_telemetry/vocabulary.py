@@ -131,8 +131,7 @@ class Vocabulary:
             self._entries = entries_by_word(self._texts, grammar)
             lines, self._lines = self._lines, frozenset()  # until they are found right, the grammar reads them
             for text in lines:
-                words = text.split(" ")
-                if self.is_informational(words) or self.parse(words).text != text:
+                if self.execution(text.split(" ")) != self._member(text):
                     raise ValueError(f"{text!r} is unfinished: it alone is no line that the program takes")
             self._lines = lines
 
@@ -177,9 +176,17 @@ class Vocabulary:
         values, invalid choices and unknown subcommands make it `other`, and so do help and version.
         """
         text = self._exactly(line)
+        return self._member(text) if text is not None else self._named(self._read(line))
+
+    def execution(self, line: str | Sequence[str]) -> Command | None:
+        """What `parse` says of *line*, or None where it `is_informational`; the line is read once."""
+        text = self._exactly(line)
         if text is not None:
             return self._member(text)
         reading = self._read(line)
+        return None if self._informs(reading) else self._named(reading)
+
+    def _named(self, reading: Reading | None) -> Command:
         if reading is None or reading.rejected or reading.informed:
             return self.other
         for entry in self._entries_of(reading):
@@ -189,7 +196,9 @@ class Vocabulary:
 
     def is_informational(self, line: str | Sequence[str]) -> bool:
         """Whether *line* only asks for help or version, or names no command where the program has subcommands."""
-        reading = self._read(line) if self._exactly(line) is None else None
+        return self._exactly(line) is None and self._informs(self._read(line))
+
+    def _informs(self, reading: Reading | None) -> bool:
         if reading is None or self._grammar is None:
             return False
         return reading.informed or bool(self._grammar.subcommands and not reading.path and not reading.rejected)
