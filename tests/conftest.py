@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from doubles.hostile import Besieged
     from doubles.misfortune import World
     from doubles.stack import Stack
+    from franklinwh_telemetry.testing import Captured
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -119,6 +120,17 @@ def senders(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield
     for application in support.applications():
         support.wake_senders(application)
+
+
+@pytest.fixture
+def captured() -> Iterator[Captured]:
+    """
+    Capture what is recorded, for a user who has said yes to every application.
+    """
+    from franklinwh_telemetry.testing import capture_events
+
+    with capture_events() as capturing:
+        yield capturing
 
 
 @pytest.fixture

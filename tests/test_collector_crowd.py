@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from doubles.collector import CONFIGURATION
+from doubles.collector import CONFIGURATION, peak_bytes
 from doubles.leaks import nothing_leaks  # noqa: F401 - an autouse fixture
 from doubles.sending import ids, recent, send
 
@@ -34,12 +34,6 @@ def processes(stack: Stack, service: str) -> list[int]:
     parent = int(stack.inspect(service)["State"]["Pid"])
     children = Path(f"/proc/{parent}/task/{parent}/children").read_text(encoding="ascii")
     return [parent, *map(int, children.split())]
-
-
-def peak_bytes(pids: list[int]) -> int:
-    """The most memory that these have ever had, what they share counted in each."""
-    lines = [line for pid in pids for line in Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines()]
-    return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))
 
 
 @pytest.mark.parametrize("filling", ["heads", "bodies"])

@@ -12,17 +12,10 @@ import pytest
 
 import support
 from franklinwh_telemetry import Telemetry, Vocabulary, guard
-from franklinwh_telemetry.testing import capture_events, errors_raised
+from franklinwh_telemetry.testing import errors_raised
 from support import CONSENT, VERSION_4, posix_only
 
 WORDS = Vocabulary(["status", "mode", "tou --set", "set-mode", "watch"])
-
-
-@pytest.fixture
-def captured():
-    """What is recorded, for a user who has said yes to every application."""
-    with capture_events() as captured:
-        yield captured
 
 
 @pytest.fixture

@@ -17,19 +17,11 @@ import pytest
 
 import support
 from franklinwh_telemetry import Telemetry, Vocabulary
-from franklinwh_telemetry.testing import capture_events
 
 WORDS = Vocabulary(["status", "mode", "watch"], until_interrupted=["watch"])
 
 EXCEPTION_GROUP = getattr(builtins, "ExceptionGroup", Exception)
 groups = pytest.mark.skipif(sys.version_info < (3, 11), reason="exception groups came with 3.11")
-
-
-@pytest.fixture
-def captured():
-    """What is recorded, for a user who has said yes to every application."""
-    with capture_events() as captured:
-        yield captured
 
 
 @pytest.fixture

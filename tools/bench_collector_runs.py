@@ -21,7 +21,7 @@ from bench_traffic import Told
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.append(str(ROOT / "tests"))
 
-from doubles.collector import SOURCES, Collector, built_binary, free_port  # noqa: E402 - the tests start the real Collector too
+from doubles.collector import SOURCES, Collector, built_binary, free_port, peak_bytes  # noqa: E402 - the tests start it too
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -134,7 +134,7 @@ def run(
             before_s = cpu_s(collector.pid)
             told = traffic(collector.port, requests, spans, connections, per_second, others)
             delivered = 0 if is_away else wait_for(url, told.accepted * spans)
-            used_s, peak_mb = cpu_s(collector.pid) - before_s, peak_rss_mb(collector.pid)
+            used_s, peak_mb = cpu_s(collector.pid) - before_s, peak_bytes([collector.pid]) / 2**20
     shutil.rmtree(folder)
     return Run(told.accepted * spans, told.refused * spans, delivered, told.wall_s, told.slow_ms, used_s, peak_mb)
 
@@ -163,11 +163,3 @@ def cpu_s(pid: int) -> float:
     """The processor time that a process has used, its own and the kernel's for it."""
     fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def peak_rss_mb(pid: int) -> float:
-    """The largest resident set that a process has had."""
-    for line in Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines():
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) / 1024
-    raise RuntimeError("this system does not tell the largest resident set")

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
-from franklinwh_telemetry.grammar import PARSER, acceptable
+from franklinwh_telemetry.grammar import PARSER, all_acceptable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -71,7 +71,7 @@ class _Level:
         if left is not None and any(option.informs for option, _ in self._taken):
             reading.informed = True
             return None
-        if left is None or not all(_accepts(option, values) for option, values in self._taken):
+        if left is None or not all(all_acceptable(values, option) for option, values in self._taken):
             return None
         return self._fill(left, reading.words)
 
@@ -97,7 +97,7 @@ class _Level:
         positionals = [positional for positional in self._grammar.positionals if positional.nargs != PARSER]
         shares, surplus = _distributed(left, [_count(positional) for positional in positionals])
         for place, values in enumerate(shares):
-            if not _accepts(positionals[place], values):
+            if not all_acceptable(values, positionals[place]):
                 return None
             if values:
                 words[place] = values
@@ -157,10 +157,6 @@ def _count(argument: Option | Positional) -> int:
     if isinstance(argument.nargs, int):
         return argument.nargs
     return _REST if argument.nargs in ("*", "+") else 1
-
-
-def _accepts(argument: Option | Positional, values: Sequence[str]) -> bool:
-    return all(acceptable(value, argument.choices, argument.kind) for value in values)
 
 
 def _distributed(words: list[str], counts: list[int]) -> tuple[list[list[str]], list[str]]:

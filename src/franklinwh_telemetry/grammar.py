@@ -221,6 +221,11 @@ def acceptable(value: str, choices: Sequence[str], kind: str) -> bool:
     return not choices or value in choices
 
 
+def all_acceptable(values: Sequence[str], argument: Option | Positional) -> bool:
+    """Whether the argument takes each of the values."""
+    return all(acceptable(value, argument.choices, argument.kind) for value in values)
+
+
 def _like_a_negative_number(word: str) -> bool:
     if word[:1] != "-":
         return False

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from franklinwh_telemetry.grammar import CLICK, PARSER, REMAINDER, acceptable
+from franklinwh_telemetry.grammar import CLICK, PARSER, REMAINDER, all_acceptable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -174,7 +174,7 @@ class _Level:
             del values[dash - start]
         if positional.nargs == PARSER:
             return self._take_subcommand(values)
-        if positional.nargs != REMAINDER and not _all_acceptable(values, positional):
+        if positional.nargs != REMAINDER and not all_acceptable(values, positional):
             return False
         if not values:
             return True
@@ -229,7 +229,7 @@ class _Level:
         return all(self._take(flag, ()) for flag in flags)
 
     def _take(self, option: Option, values: Sequence[str]) -> bool:
-        if option.nargs != REMAINDER and not _all_acceptable(values, option):
+        if option.nargs != REMAINDER and not all_acceptable(values, option):
             return False
         if not self._note(option.key):
             return False
@@ -244,10 +244,6 @@ class _Level:
         """Whether nothing that excludes it was given before."""
         self.keys.add(key)
         return not any(key in group and len(self.keys.intersection(group)) > 1 for group in self.grammar.exclusive)
-
-
-def _all_acceptable(values: Sequence[str], argument: Option | Positional) -> bool:
-    return all(acceptable(value, argument.choices, argument.kind) for value in values)
 
 
 def _fit(positionals: Sequence[Positional], pattern: str, start: int) -> list[int] | None:

@@ -22,6 +22,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from typing_extensions import Self
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -68,6 +70,12 @@ def impatient(folder: Path) -> str:
             quick = quick.replace("max_interval: 5m", "max_interval: 300ms")
             path.write_text(quick, encoding="utf-8")
     return str(copy)
+
+
+def peak_bytes(pids: Sequence[int]) -> int:
+    """The most memory that these processes have ever had, in bytes; what they share is counted in each."""
+    lines = [line for pid in pids for line in Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines()]
+    return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))
 
 
 class NotStartedError(Exception):

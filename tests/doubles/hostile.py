@@ -7,10 +7,10 @@ import gzip
 import http.client
 import json
 import struct
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from doubles.collector import peak_bytes
 from doubles.otlp import decode_otlp_json
 from doubles.records import APPLICATION
 from doubles.sending import ids, recent, send
@@ -20,6 +20,7 @@ from franklinwh_telemetry.vocabularies import franklinwh_cloud
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
@@ -98,12 +99,6 @@ def records_at(collector: Collector) -> list[Record]:
         assert message == message_of(records), line
         found += records
     return found
-
-
-def peak_bytes(pids: Sequence[int]) -> int:
-    """The most memory that these processes have ever had, in bytes; what they share is counted in each."""
-    lines = [line for pid in pids for line in Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines()]
-    return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))
 
 
 class Besieged:

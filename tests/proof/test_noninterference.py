@@ -20,6 +20,7 @@ from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 
 import support
+from doubles.lines import LINES
 from doubles.posthog import KNOWN_KEY, PostHogDouble
 from franklinwh_telemetry import Telemetry, dispatch_cli_event
 from franklinwh_telemetry.sender.journal import Journal
@@ -42,23 +43,6 @@ VARIABLES = (
 )
 NOW_MS = 1_790_000_000_000
 VOCABULARY = franklinwh_cloud.vocabulary()
-
-LINES: tuple[tuple[str, ...], ...] = (
-    ("status",),
-    ("-e", "{}", "-p", "{}", "-g", "{}", "status"),
-    ("--email={}", "--password={}", "discover"),
-    ("monitor", "--gateway={}"),
-    ("tou", "--set", "{}", "--start={}", "--end={}", "--default={}"),
-    ("tou", "--file={}", "--rates-file={}", "--months={}"),
-    ("mode", "--set=self_consumption", "--resume-mode={}"),
-    ("energy", "--date={}", "--output={}"),
-    ("network", "set-wifi", "--ssid={}", "--password={}"),
-    ("support", "--label={}", "--compare={}", "--record={}"),
-    ("fetch", "GET", "{}", "--data={}", "--params={}"),
-    ("raw", "{}", "{}"),
-    ("nonsense", "{}"),
-)
-"""Lines of franklinwh-cli with every option that takes a text of the user's; `{}` is where a secret stands."""
 
 WORDS = st.sampled_from([*VOCABULARY.commands, "other", "--help", "-h", "--version", "status", "true", "off", "%(x)s"])
 SECRET = st.text(min_size=1, max_size=30) | WORDS | st.emails() | st.from_regex(r"\A10060006A[0-9]{11}\Z")

@@ -21,6 +21,7 @@ import pytest
 
 import support
 from doubles.collector import Collector
+from doubles.lines import LINES
 from doubles.posthog import KNOWN_KEY, PostHogDouble
 from franklinwh_telemetry.launch import SENDER_MARK
 from franklinwh_telemetry.sender.journal import Journal
@@ -61,21 +62,6 @@ else:
     dispatch_cli_event(sys.argv[1], True, {uuid!r}, latency_ms=7, success=not fails, telemetry=telemetry)
     main()
 """
-
-LINES = (
-    ("status",),
-    ("-e", "{}", "-p", "{}", "-g", "{}", "discover"),
-    ("monitor", "--gateway={}"),
-    ("tou", "--set", "{}", "--start={}", "--end={}"),
-    ("mode", "--set=self_consumption", "--resume-mode={}"),
-    ("energy", "--date={}", "--output={}"),
-    ("network", "set-wifi", "--ssid={}", "--password={}"),
-    ("support", "--label={}", "--record={}"),
-    ("fetch", "GET", "{}", "--data={}", "--params={}"),
-    ("raw", "{}", "{}"),
-    ("nonsense", "{}"),
-    ("sc", "--base-date={}"),
-)
 
 
 class User(NamedTuple):
