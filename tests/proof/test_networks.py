@@ -273,35 +273,31 @@ class Receiver:
     """A good receiver of either kind: an OTLP one, or PostHog."""
 
     def __init__(self, kind: str) -> None:
-        self.kind = kind
-        self.posthog = PostHogDouble()
-        self.otlp = LoopbackReceiver()
+        self._posthog = PostHogDouble() if kind == "posthog" else None
+        self._receiver = self._posthog.receiver if self._posthog else LoopbackReceiver()
+        self.port = 0
 
     def __enter__(self) -> Receiver:
-        (self.otlp if self.kind == "otlp" else self.posthog).__enter__()
+        self._receiver.__enter__()
+        self.port = self._receiver.port
         return self
 
     def __exit__(self, *exception: object) -> None:
-        (self.otlp if self.kind == "otlp" else self.posthog).__exit__(*exception)
-
-    @property
-    def port(self) -> int:
-        """Where it listens."""
-        return (self.otlp if self.kind == "otlp" else self.posthog.receiver).port
+        self._receiver.__exit__(*exception)
 
     def ini(self, url: str) -> list[str]:
         """The lines of an ini that lead to it by *url*."""
-        return [f"endpoint = {url}"] if self.kind == "otlp" else [f"api_key = {KNOWN_KEY}", f"posthog_host = {url}"]
+        return [f"api_key = {KNOWN_KEY}", f"posthog_host = {url}"] if self._posthog else [f"endpoint = {url}"]
 
     def id_of(self, record: Record) -> str:
         """By which it would know a record again."""
-        return f"{record.span_id:016x}" if self.kind == "otlp" else str(event_uuid(record))
+        return str(event_uuid(record)) if self._posthog else f"{record.span_id:016x}"
 
     def arrived(self) -> list[str]:
         """The ids of what it has got, each as often as it came."""
-        if self.kind == "otlp":
-            return [span.span_id.hex() for span in self.otlp.spans]
-        return [str(found["uuid"]) for found in self.posthog.events]
+        if self._posthog:
+            return [str(found["uuid"]) for found in self._posthog.events]
+        return [span.span_id.hex() for span in self._receiver.spans]
 
 
 @pytest.fixture(scope="module")
