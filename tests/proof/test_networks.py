@@ -309,9 +309,9 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> tuple[Certificates, P
     return Certificates(trusted), folder
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module", autouse=True)
 def stories(authority: tuple[Certificates, Path]) -> Iterator[Callable[[Storm, str], tuple[Story, list[str]]]]:
-    """Let all storms rage, a few at a time; each test waits for its own."""
+    """Let all storms rage, a few at a time, while other tests run; each of their own tests waits for its story."""
     certificates, folder = authority
     with ThreadPoolExecutor(AT_ONCE) as pool:
         futures: dict[tuple[str, str], Future[tuple[Story, list[str]]]] = {
@@ -320,28 +320,6 @@ def stories(authority: tuple[Certificates, Path]) -> Iterator[Callable[[Storm, s
         }
         yield lambda storm, kind: futures[storm.name, kind].result()
         pool.shutdown(cancel_futures=True)
-
-
-@pytest.mark.parametrize(("storm", "kind"), CASES, ids=[f"{storm.name}-{kind}" for storm, kind in CASES])
-def test_a_storm_costs_nobody_anything(
-    stories: Callable[[Storm, str], tuple[Story, list[str]]], storm: Storm, kind: str
-) -> None:
-    """The command is untouched, all is kept, `status` names reason and remedy, and then all of it arrives, once."""
-    story, expected = stories(storm, kind)
-
-    assert story == Story(
-        commands=[SAID] * COMMANDS,
-        kept=COMMANDS,
-        troubles=[storm.says],
-        pause_is_told=True,
-        sent=(0, f"Sent {COMMANDS} events.\n", ""),
-        waiting=0,
-        trouble=None,
-        arrived=sorted(expected),
-        twice=storm.taken,
-    )
-    assert len(expected) == COMMANDS
-    assert REMEDY.search(storm.says) or LATER in storm.says or "asked again later" in storm.says
 
 
 @pytest.fixture
@@ -438,3 +416,25 @@ def test_only_what_is_refused_for_good_is_dropped(tmp_path: Path, posthog: PostH
     assert [found["uuid"] for found in posthog.events] == [first, last]
     assert (home.waiting(), lost(home)) == (0, {"refused_refused_with_status_400": 1})
     assert [text for label, text in said(home) if label == "not sent"] == ["refused refused with status 400: 1"]
+
+
+@pytest.mark.parametrize(("storm", "kind"), CASES, ids=[f"{storm.name}-{kind}" for storm, kind in CASES])
+def test_a_storm_costs_nobody_anything(
+    stories: Callable[[Storm, str], tuple[Story, list[str]]], storm: Storm, kind: str
+) -> None:
+    """The command is untouched, all is kept, `status` names reason and remedy, and then all of it arrives, once."""
+    story, expected = stories(storm, kind)
+
+    assert story == Story(
+        commands=[SAID] * COMMANDS,
+        kept=COMMANDS,
+        troubles=[storm.says],
+        pause_is_told=True,
+        sent=(0, f"Sent {COMMANDS} events.\n", ""),
+        waiting=0,
+        trouble=None,
+        arrived=sorted(expected),
+        twice=storm.taken,
+    )
+    assert len(expected) == COMMANDS
+    assert REMEDY.search(storm.says) or LATER in storm.says or "asked again later" in storm.says
