@@ -189,6 +189,25 @@ def test_what_arrives_during_a_run_is_sent_by_it():
         assert numbers(receiver) == [1, 2, 3, 4]
 
 
+def test_a_command_that_is_named_while_a_run_begins_is_known_to_it(monkeypatch):
+    """Another program names its command and records it after the manifest was read: its record is not refused."""
+    ask = send.consent_again
+
+    def asked(manifest):
+        monkeypatch.setattr(send, "consent_again", ask)
+        other = Telemetry(APPLICATION, Vocabulary(["another"]))
+        with other.command("another"):
+            pass
+        return ask(manifest)
+
+    with LoopbackReceiver() as receiver:
+        spool = filled(receiver.url, 1)
+        monkeypatch.setattr(send, "consent_again", asked)
+        assert drain(spool.folder, grace_s=0) is Ending.DONE
+        assert sorted(span.name for span in receiver.spans) == ["another", "status"]
+    assert (waiting(spool), spool.tally.read().get("refused_record_unknown_command")) == ([], None)
+
+
 def test_the_mark_of_life_goes_before_the_last_look(monkeypatch):
     """A record whose host still saw the mark, an instant before it went, is sent by the sender that had set it."""
     remove = statefolder.remove_quietly

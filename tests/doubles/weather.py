@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import datetime
 import socket
 import ssl
 import struct
 import threading
+from datetime import datetime, timedelta, timezone
 from enum import Enum
 from typing import TYPE_CHECKING
 
@@ -313,7 +313,7 @@ class Certificates:
 
     def expired(self) -> ssl.SSLContext:
         """For the right name, until yesterday."""
-        yesterday = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(days=1)
+        yesterday = datetime.now(timezone.utc) - timedelta(days=1)
         return _showing(self._authority.issue_cert(ADDRESS, not_after=yesterday))
 
     def self_signed(self) -> ssl.SSLContext:

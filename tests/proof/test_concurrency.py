@@ -12,7 +12,6 @@ import os
 import random
 import shutil
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -32,6 +31,7 @@ from franklinwh_telemetry.spool import MAX_AGE_MS, SENDER_LIFETIME_S
 from franklinwh_telemetry.tally import Tally
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Iterator
 
     from franklinwh_telemetry.sender.loopback import ReceivedRequest
