@@ -14,7 +14,7 @@ unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 # The Go side; it uses the Go on the path, or else installs one with this Python.
 GO_SIDE = $(MAKE) -C collector PYTHON="$(CURDIR)/$(BIN)/python"
 
-.PHONY: help setup collector demo demo-collector test test-quick test-otel test-home-assistant test-all lint format bench lock clean
+.PHONY: help setup collector demo demo-collector test test-quick test-otel test-home-assistant test-all proof lint format bench lock clean
 
 help: ## print this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile | expand -t 22
@@ -48,6 +48,9 @@ test-home-assistant: setup ## the tests on a real Home Assistant, and whether it
 test-all: setup ## as test, and on every CPython from 3.10 to 3.14 that is here, and on the newest OpenTelemetry
 	@$(GO_SIDE) test build
 	@$(BIN)/python tools/run_tests.py dev wheel otel home-assistant newest pythons
+
+proof: setup ## the proofs at full scale
+	@PROOF_SCALE=full $(BIN)/python -m pytest tests/proof
 
 lint: setup ## style, format, types, direction of imports, and that what tools generate is up to date
 	@$(BIN)/ruff check .

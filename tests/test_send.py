@@ -19,7 +19,7 @@ from franklinwh_telemetry.denial import Denied
 from franklinwh_telemetry.launch import command_line, environment, mark_alive
 from franklinwh_telemetry.lock import Lock
 from franklinwh_telemetry.sender import __main__ as sender_main
-from franklinwh_telemetry.sender import send
+from franklinwh_telemetry.sender import send, standing
 from franklinwh_telemetry.sender.loopback import LoopbackReceiver, accept, reply
 from franklinwh_telemetry.sender.send import Ending, drain
 from franklinwh_telemetry.spool import MAX_AGE_MS, MAX_RECORDS, SENDER_LIFETIME_S, Spool, open_spool
@@ -191,7 +191,7 @@ def test_what_arrives_during_a_run_is_sent_by_it():
 
 def test_a_command_that_is_named_while_a_run_begins_is_known_to_it(monkeypatch):
     """Another program names its command and records it after the manifest was read: its record is not refused."""
-    ask = send.consent_again
+    ask = standing.consent_again
 
     def asked(manifest):
         monkeypatch.setattr(send, "consent_again", ask)

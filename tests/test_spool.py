@@ -249,7 +249,7 @@ def test_the_manifest_is_written_once():
 @pytest.mark.parametrize("first", [True, False], ids=["no manifest yet", "a manifest"])
 def test_programs_that_differ_open_the_spool_at_the_same_moment(monkeypatch, first):
     """Between one's look at the manifest and its writing another one writes: both lists are there afterwards."""
-    looked = spool_module.read_small
+    looked = statefolder.read_small
     if not first:
         opened()
 
