@@ -228,6 +228,21 @@ def test_a_crowd_that_is_shot_at_loses_nothing_that_was_recorded(home: Home, que
     assert (home.waiting(), errors(home), queue.at_once) == (0, {}, 1)
 
 
+def test_senders_that_come_at_the_same_moment_take_turns(home: Home, queue: Queue) -> None:
+    """Many senders are started at once, by hand and by hosts: one is at work, and each event arrives exactly once."""
+    home.variables[SENDER_MARK] = "1"
+    expected = recorded(start(home, 10 * EACH, pace_s=0))
+    del home.variables[SENDER_MARK]
+    senders = [home.start("-m", "franklinwh_telemetry", "send") for _number in range(PROCESSES // 2)]
+    expected += recorded(start(home, EACH))
+    assert [sender.communicate(timeout=PATIENCE_S)[1] for sender in senders] == [b""] * len(senders)
+    home.wait_for_senders(SENDER_LIFETIME_S + PATIENCE_S)
+    send_all(home)
+
+    assert sorted(set(queue.ids())) == sorted(expected)
+    assert (home.waiting(), errors(home), queue.at_once) == (0, {}, 1)
+
+
 FORKS = """
 import json, os, sys, threading
 from franklinwh_telemetry import Telemetry, Vocabulary
