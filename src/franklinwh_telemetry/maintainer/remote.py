@@ -156,7 +156,7 @@ class Remote:
     def _json(self, data: bytes) -> Any:
         try:
             return json.loads(data)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise RemoteError(
                 f"what answers at {self.base} is not {self._service}: its answer is no JSON; look at the address"
             ) from None
@@ -173,7 +173,7 @@ class Remote:
         fields = self._fields(response)
         said = next((text for name in ("detail", "message") if isinstance(text := fields.get(name), str) and text), "")
         meant = self._explain(status, fields)
-        parts = [f"{self._service} refused ({status})", self._shown(said).rstrip("."), meant or ""]
+        parts = [f"{self._service} refused ({status})", self._shown(said.rstrip(".")), meant or ""]
         return ": ".join(filter(None, parts))
 
     def _fields(self, response: requests.Response) -> Mapping[str, Any]:
@@ -184,7 +184,7 @@ class Remote:
                 if len(said) > _PART_BYTES:
                     return {}
             found = json.loads(said)
-        except (ValueError, RemoteError):
+        except (ValueError, RecursionError, RemoteError):
             return {}
         return found if isinstance(found, dict) else {}
 
@@ -226,7 +226,7 @@ def _reason(error: requests.RequestException) -> str:
         return "the proxy that HTTPS_PROXY names does not let it through"
     if isinstance(error, requests.Timeout):
         return f"no answer within {SILENCE_TIMEOUT_S:.0f} s"
-    if isinstance(error, requests.ConnectionError):
+    if isinstance(error, (requests.ConnectionError, requests.exceptions.ChunkedEncodingError)):
         return "no connection, or it was closed before the end"
     return type(error).__name__
 
