@@ -75,7 +75,7 @@ class PostHog:
             found += page
             if answer.get("next") is None or not page:
                 return [each for each in found if not each.get("deleted")]
-        raise self._foreign(f"its list of {things}, which has no end")
+        raise self._foreign(f"its list of {things}, which never ends,")
 
     def create(self, things: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """Make one, and give it as PostHog does, with its id."""

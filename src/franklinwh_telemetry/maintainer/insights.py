@@ -234,7 +234,7 @@ FROM events
 WHERE event = '{_escaped(event)}' AND timestamp >= now() - INTERVAL 8 DAY AND timestamp <= now()
 GROUP BY command
 HAVING runs_last_day >= {MIN_RUNS} AND runs_week_before >= {MIN_RUNS}
-ORDER BY times DESC
+ORDER BY times DESC, command
 LIMIT {MOST_ALERTED}"""  # noqa: S608 - PostHog's API takes no parameters in a saved query
 
 
