@@ -149,6 +149,7 @@ def _tell_installs(screen: Screen, found: Installs) -> None:
     screen.heading(f"Fetched through Scarf from {section['since']} to {section['until']}:")
     for table in section["tables"]:
         if table["rows"]:
+            screen.heading(f"{table['title']}:")
             screen.table(table["columns"], [[str(cell) for cell in row] for row in table["rows"]])
     if not any(table["rows"] for table in section["tables"]):
         screen.lines(["Nothing was fetched in these days, or nothing is routed through Scarf."])

@@ -195,7 +195,8 @@ def remarks(installs: Installs) -> list[str]:
     said = ["Fetches through Scarf's gateway alone: CI and repeated pulls count, mirrors, caches and HACS do not."]
     if lost := installs.skipped.total():
         reasons = ", ".join(f"{reason}: {count}" for reason, count in sorted(installs.skipped.items()))
-        said.append(f"{lost} of Scarf's lines were not understood and are left out ({reasons}).")
+        verbs = ("was", "is") if lost == 1 else ("were", "are")
+        said.append(f"{lost} of Scarf's lines {verbs[0]} not understood and {verbs[1]} left out ({reasons}).")
     return said
 
 
