@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 import json
 import re
+import signal
+import subprocess
 import sys
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -130,12 +132,12 @@ def test_the_policys_questions_are_asked():
     failed = [{"key": "success", "type": "event", "value": ["false"], "operator": "exact"}]
     rate = [{**everything, "math": "total", "properties": failed}, {**everything, "math": "total"}]
     latency = {"math_property": "execution_latency_ms", **everything}
-    by_command = {
+    by_command: dict[str, Any] = {
         "breakdownFilter": {"breakdown": "command", "breakdown_type": "event", "breakdown_limit": 25},
         "kind": "TrendsQuery",
         "dateRange": {"date_from": "-30d"},
     }
-    over_time = {"kind": "TrendsQuery", "dateRange": {"date_from": "-30d"}, "interval": "day"}
+    over_time: dict[str, Any] = {"kind": "TrendsQuery", "dateRange": {"date_from": "-30d"}, "interval": "day"}
     of_errors = {"formula": "A / B", "aggregationAxisFormat": "percentage_scaled"}
 
     assert {key: source for key, source in asked.items() if source["kind"] == "TrendsQuery"} == {
@@ -216,6 +218,24 @@ def test_what_is_not_ours_is_never_touched():
         for kind, things in strangers.items():
             assert double.things[kind][: len(things)] == things
         assert {kind: each[: len(before[kind])] for kind, each in double.things.items()} == before
+
+
+@pytest.mark.parametrize("filters", [True, False], ids=["asked for one insight's", "given all"])
+def test_somebodys_alert_on_our_insight_is_not_ours(filters: bool):
+    """An older alert of another name on our insight stays, and so does one of our name on another's."""
+    with PostHogApi(filters=filters) as double:
+        run(double)
+        ours = double.things["alerts"][0]
+        other = double.has("insights", name="somebody's", dashboards=[])
+        theirs = {**copy.deepcopy(ours), "created_at": "2020-01-01T00:00:00Z", "calculation_interval": "weekly"}
+        double.things["alerts"][:0] = [
+            {**copy.deepcopy(theirs), "id": "a", "name": "somebody's"},
+            {**copy.deepcopy(theirs), "id": "b", "insight": other["id"]},
+        ]
+        before = copy.deepcopy(double.things)
+
+        assert run(double) == ["unchanged"] * ALL
+        assert double.things == before
 
 
 def test_what_differs_is_mended_and_nothing_else_is_sent():
@@ -566,6 +586,23 @@ def test_the_command_says_how_far_it_came():
         "done": [],
         "error": "PostHog has a fault of its own (500); try again later",
     }
+
+
+@posix_only
+@pytest.mark.usefixtures("keys")
+def test_ctrl_c_tells_what_was_done():
+    """Stopped while it waits for an answer, it says how far it came, and ends as shells expect."""
+    with PostHogApi() as double:
+        double.silent_at = 4
+        arguments = [sys.executable, "-c", MAIN, "dashboard", "--host", double.url]
+        process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        support.wait_until(lambda: len(double.asked) == 5)
+        process.send_signal(signal.SIGINT)
+        told, error = process.communicate(timeout=60)
+
+    assert [line.split()[-1] for line in told.splitlines()[1:-1]] == ["created"] * 2
+    assert error == "Error: stopped by Ctrl-C; what is done is done: run it again for the rest\n"
+    assert process.returncode == 130
 
 
 @pytest.mark.parametrize(

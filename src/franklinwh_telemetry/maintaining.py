@@ -54,12 +54,15 @@ def make_dashboard(host: str, event: str | None, dry_run: bool, as_json: bool) -
 
     posthog = _posthog(host)
     outcomes: list[Outcome] = []
-    problem = None
+    problem, status = None, DONE
     try:
         outcomes.extend(dashboard.reconcile(posthog, named))
     except RemoteError as error:
-        problem = str(error)
-    return _tell_outcomes(screen, posthog, outcomes, problem, as_json=as_json)
+        problem, status = str(error), REFUSED
+    except KeyboardInterrupt:
+        problem, status = "stopped by Ctrl-C", plain.INTERRUPTED
+    _tell_outcomes(screen, posthog, outcomes, problem, as_json=as_json)
+    return screen.status(status)
 
 
 @click.command(
@@ -126,7 +129,7 @@ def _posthog(host: str) -> PostHog:
 
 def _tell_outcomes(
     screen: Screen, posthog: PostHog, outcomes: list[Outcome], problem: str | None, *, as_json: bool
-) -> int:
+) -> None:
     """What was done, and what kept the rest from being done."""
     address = posthog.address(outcomes[0].id) if outcomes else None
     if as_json:
@@ -135,11 +138,9 @@ def _tell_outcomes(
     elif address is not None:
         screen.table(("what", "name", "done"), [(each.kind, each.name, each.done) for each in outcomes])
         screen.lines([f"See {address}"])
-    if problem is None:
-        return screen.status(DONE)
-    again = "; what is done is done: run it again for the rest" if outcomes else ""
-    plain.say([plain.printable(f"Error: {problem}{again}")], sys.stderr)
-    return screen.status(REFUSED)
+    if problem is not None:
+        again = "; what is done is done: run it again for the rest" if outcomes else ""
+        plain.say([plain.printable(f"Error: {problem}{again}")], sys.stderr)
 
 
 def _tell_installs(screen: Screen, found: Installs) -> None:

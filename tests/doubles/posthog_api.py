@@ -28,17 +28,19 @@ class PostHogApi:
     """
     `url` is its base; `things` is what there is, by kind; `asked` the requests so far, as method and path.
 
-    *page* is how many of a list it gives at once, whatever is asked for. What goes wrong is scripted: `failures` maps
-    the number of a request, from 0, to how it fails; a failure that keeps has done what was asked for first.
+    *page* is how many of a list it gives at once, whatever is asked for; without *filters* it gives all of a list. What
+    goes wrong is scripted: `failures` maps the number of a request, from 0, to how it fails, where a failure that keeps
+    has done what was asked for first; the request numbered `silent_at` is never answered.
     """
 
-    def __init__(self, *, page: int = 100, max_alerts: int = 10, sql_alerts: bool = True) -> None:
+    def __init__(self, *, page: int = 100, max_alerts: int = 10, sql_alerts: bool = True, filters: bool = True) -> None:
         self.things: dict[str, list[dict[str, Any]]] = {kind: [] for kind in KINDS}
         self.failures: dict[int, Failure] = {}
-        self.echo = ""
+        self.silent_at = -1
         self._page = page
         self._max_alerts = max_alerts
         self._sql_alerts = sql_alerts
+        self._filters = filters
         self.receiver = LoopbackReceiver(self._answer)
 
     def __enter__(self) -> Self:
@@ -85,14 +87,18 @@ class PostHogApi:
         return [each["name"] for each in self.things[kind]]
 
     def _answer(self, request: ReceivedRequest) -> list[bytes]:
-        failure = self.failures.get(len(self.receiver.requests) - 1)
+        number = len(self.receiver.requests) - 1
+        if number == self.silent_at:
+            self.receiver.closing.wait()
+            raise HungUpError
+        failure = self.failures.get(number)
         answer = self._handle(request) if failure is None or failure.keeps else b""
         if failure is None:
             return [answer]
         if failure.status is None:
             raise HungUpError
         headers = [("Retry-After", failure.retry_after)] if failure.retry_after else []
-        detail = {"type": "server_error", "detail": f"It went wrong. {self.echo}", "attr": None}
+        detail = {"type": "server_error", "detail": "It went wrong.", "attr": None}
         return [reply(failure.status, "application/json", json.dumps(detail).encode(), *headers)]
 
     def _handle(self, request: ReceivedRequest) -> bytes:
@@ -127,7 +133,7 @@ class PostHogApi:
 
     def _list(self, kind: str, path: str, query: dict[str, str]) -> bytes:
         there = self.things[kind]
-        if "insight" in query:
+        if "insight" in query and self._filters:
             there = [each for each in there if str(each["insight"]) == query["insight"]]
         offset, limit = int(query.get("offset", "0")), min(int(query.get("limit", "100")), self._page)
         more = offset + limit < len(there)
