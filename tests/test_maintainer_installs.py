@@ -23,7 +23,7 @@ from franklinwh_telemetry.maintainer.installs import (
     fetch,
     owner_problem,
     parse_line,
-    report_section,
+    report_sections,
     system_of,
     version_of,
 )
@@ -108,7 +108,7 @@ def test_no_surprise_is_anywhere():
     with ScarfApi(*ROWS, *SKIPPED) as double:
         installs = ask(double)
 
-    told = repr(vars(installs)) + json.dumps(installs.to_fields()) + json.dumps(report_section(installs))
+    told = repr(vars(installs)) + json.dumps(installs.to_fields()) + json.dumps(report_sections(installs))
 
     assert not re.search(r"(?i)surprise|203\.0|2001:db8|example\.com|987", told)
 
@@ -212,38 +212,36 @@ def test_a_country():
     assert [country_of(text) for text in ("de", "XX", "Austria", "", "A", "AUT", "\u0131")] == ["DE", *["other"] * 6]
 
 
-def test_a_section_for_the_report():
-    """Plain values: a title, a table for each metric with the most first, and what a reader has to know."""
+def test_sections_for_the_report():
+    """Plain texts: for each metric a title, the days and what a reader has to know, and a table, the most first."""
     installs = Installs(FIRST, LAST)
     for row in (*ROWS, b"surprise"):
         installs.add(row if isinstance(row, bytes) else json.dumps(row).encode())
+    note = (
+        "2026-11-01 to 2026-11-24. Fetches through Scarf's gateway alone: CI and repeated pulls count, mirrors, caches "
+        "and HACS do not. 1 of Scarf's lines was not understood and is left out (no JSON: 1)."
+    )
 
-    assert report_section(installs) == {
-        "title": "Installations",
-        "since": "2026-11-01",
-        "until": "2026-11-24",
-        "tables": [
-            {
-                "title": "By package version",
-                "columns": ["artifact", "package version", "fetched"],
-                "rows": [[IMAGE, "0.1.0", 42], [IMAGE, "latest", 5], [IMAGE, "other", 3]],
-            },
-            {
-                "title": "By operating system",
-                "columns": ["artifact", "operating system", "fetched"],
-                "rows": [[IMAGE, "Linux", 43], [IMAGE, "macOS", 2], [IMAGE, "other", 1]],
-            },
-            {
-                "title": "By country",
-                "columns": ["artifact", "country", "fetched"],
-                "rows": [[IMAGE, "US", 20], [IMAGE, "AT", 11], [IMAGE, "other", 4]],
-            },
-        ],
-        "remarks": [
-            "Fetches through Scarf's gateway alone: CI and repeated pulls count, mirrors, caches and HACS do not.",
-            "1 of Scarf's lines was not understood and is left out (no JSON: 1).",
-        ],
-    }
+    assert report_sections(installs) == [
+        {
+            "title": "Installations by package version",
+            "note": note,
+            "columns": ["artifact", "package version", "fetched"],
+            "rows": [[IMAGE, "0.1.0", "42"], [IMAGE, "latest", "5"], [IMAGE, "other", "3"]],
+        },
+        {
+            "title": "Installations by operating system",
+            "note": note,
+            "columns": ["artifact", "operating system", "fetched"],
+            "rows": [[IMAGE, "Linux", "43"], [IMAGE, "macOS", "2"], [IMAGE, "other", "1"]],
+        },
+        {
+            "title": "Installations by country",
+            "note": note,
+            "columns": ["artifact", "country", "fetched"],
+            "rows": [[IMAGE, "US", "20"], [IMAGE, "AT", "11"], [IMAGE, "other", "4"]],
+        },
+    ]
 
 
 @pytest.mark.usefixtures("token")
@@ -255,8 +253,8 @@ def test_the_table_and_the_json():
 
     assert (table.returncode, table.stderr, as_json.returncode, as_json.stderr) == (0, "", 0, "")
     assert [line.split() for line in table.stdout.splitlines()[:6]] == [
-        ["Fetched", "through", "Scarf", "from", "2026-11-01", "to", "2026-11-24:"],
-        ["By", "package", "version:"],
+        ["Fetched", "through", "Scarf", "from", "2026-11-01", "to", "2026-11-24."],
+        ["Installations", "by", "package", "version:"],
         ["artifact", "package", "version", "fetched"],
         [IMAGE, "0.1.0", "42"],
         [IMAGE, "latest", "5"],

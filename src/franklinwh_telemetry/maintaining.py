@@ -144,17 +144,16 @@ def _tell_outcomes(
 
 
 def _tell_installs(screen: Screen, found: Installs) -> None:
-    from franklinwh_telemetry.maintainer.installs import report_section  # noqa: PLC0415 - as above
+    from franklinwh_telemetry.maintainer.installs import remarks, report_sections  # noqa: PLC0415 - as above
 
-    section = report_section(found)
-    screen.heading(f"Fetched through Scarf from {section['since']} to {section['until']}:")
-    for table in section["tables"]:
-        if table["rows"]:
-            screen.heading(f"{table['title']}:")
-            screen.table(table["columns"], [[str(cell) for cell in row] for row in table["rows"]])
-    if not any(table["rows"] for table in section["tables"]):
+    screen.lines([f"Fetched through Scarf from {found.since} to {found.until}."])
+    sections = [section for section in report_sections(found) if section["rows"]]
+    for section in sections:
+        screen.heading(f"{section['title']}:")
+        screen.table(section["columns"], section["rows"])
+    if not sections:
         screen.lines(["Nothing was fetched in these days, or nothing is routed through Scarf."])
-    screen.lines(section["remarks"])
+    screen.lines(remarks(found))
 
 
 def _day(option: str, text: str) -> date:

@@ -172,22 +172,18 @@ def country_of(text: str) -> str:
 _REDUCED: Final = {"version": version_of, "platform": system_of, "country": country_of}
 
 
-def report_section(installs: Installs) -> dict[str, Any]:
-    """The same for a page, as plain values: a title, a table for each metric, and what a reader has to know."""
-    return {
-        "title": "Installations",
-        "since": installs.since.isoformat(),
-        "until": installs.until.isoformat(),
-        "tables": [
-            {
-                "title": f"By {TITLES[metric]}",
-                "columns": ["artifact", TITLES[metric], "fetched"],
-                "rows": [list(row) for row in installs.table(metric)],
-            }
-            for metric in BREAKDOWNS.values()
-        ],
-        "remarks": remarks(installs),
-    }
+def report_sections(installs: Installs) -> list[dict[str, Any]]:
+    """The same for the report: a section for each metric, of plain texts, as `Section(**fields)` takes them."""
+    days = f"{installs.since.isoformat()} to {installs.until.isoformat()}"
+    return [
+        {
+            "title": f"Installations by {TITLES[metric]}",
+            "note": " ".join([f"{days}.", *remarks(installs)]),
+            "columns": ["artifact", TITLES[metric], "fetched"],
+            "rows": [[artifact, value, str(total)] for artifact, value, total in installs.table(metric)],
+        }
+        for metric in BREAKDOWNS.values()
+    ]
 
 
 def remarks(installs: Installs) -> list[str]:
