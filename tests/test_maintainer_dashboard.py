@@ -196,6 +196,18 @@ def test_ours_are_found_whatever_the_size_of_a_page(page: int):
         assert double.things == before
 
 
+def test_what_nobody_saved_is_not_listed():
+    """Each look that somebody took is an insight to PostHog; however many there are, they are not read."""
+    with PostHogApi(page=1) as double:
+        run(double)
+        for _look in range(50):
+            double.has("insights", saved=False, dashboards=[])
+        asked = len(double.asked)
+
+        assert run(double) == ["unchanged"] * ALL
+        assert len(double.asked) - asked == 1 + len(THINGS["insights"]) + len(THINGS["alerts"])
+
+
 def test_what_is_not_ours_is_never_touched():
     """Others' things of the same name, with our tag, or made for another event, stay as they are."""
     ours = insights.insights(EVENT)[0]

@@ -135,6 +135,8 @@ class PostHogApi:
         there = self.things[kind]
         if "insight" in query and self._filters:
             there = [each for each in there if str(each["insight"]) == query["insight"]]
+        if query.get("saved") == "true":
+            there = [each for each in there if each.get("saved") or each.get("dashboards")]
         offset, limit = int(query.get("offset", "0")), min(int(query.get("limit", "100")), self._page)
         more = offset + limit < len(there)
         # As behind a proxy that is set up wrongly; whoever follows it brings the key to a stranger.

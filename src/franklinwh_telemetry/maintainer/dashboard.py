@@ -119,7 +119,8 @@ def reconcile(posthog: PostHog, event: str) -> Iterator[Outcome]:
     dashboard = yield from _kept(
         posthog, "dashboards", dashboard_body(event), _ours(posthog.listed("dashboards"), "all", event)
     )
-    there = posthog.listed("insights", ("basic", "true"))
+    # Without their results, and without those that PostHog keeps of every look that somebody took.
+    there = posthog.listed("insights", ("basic", "true"), ("saved", "true"))
     made: dict[str, int | str] = {}
     for insight in insights(event):
         found = _ours(there, insight.key, event)
