@@ -14,7 +14,8 @@ unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 # The Go side; it uses the Go on the path, or else installs one with this Python.
 GO_SIDE = $(MAKE) -C collector PYTHON="$(CURDIR)/$(BIN)/python"
 
-.PHONY: help setup collector demo demo-collector test test-quick test-otel test-home-assistant test-all lint format bench lock clean
+.PHONY: help setup collector demo demo-collector test test-quick test-otel test-home-assistant test-all lint format site
+.PHONY: bench sbom lock clean
 
 help: ## print this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile | expand -t 22
@@ -56,7 +57,16 @@ lint: setup ## style, format, types, direction of imports, and that what tools g
 	@$(BIN)/mypy --platform win32 src
 	@$(BIN)/mypy --platform darwin src
 	@$(BIN)/lint-imports
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+	@$(BIN)/python -m towncrier build --draft --version next >/dev/null
 	@$(GO_SIDE) lint verify
+	@$(BIN)/python tools/shipped.py --check
+
+site: setup ## build the pages into build/site; a warning is an error
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
+sbom: setup ## list what is shipped in build/sbom, as CycloneDX, and its licences in docs/licences.md
+	@$(BIN)/python tools/shipped.py
 
 format: setup ## let ruff put style and format right where it can
 	@$(BIN)/ruff check --fix .

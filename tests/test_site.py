@@ -126,5 +126,5 @@ def test_a_real_browser_asks_nobody_else(site):
 class Quiet(http.server.SimpleHTTPRequestHandler):
     """Serves files and says nothing."""
 
-    def log_message(self, format, *args):
+    def log_message(self, *_arguments):
         """Say nothing."""
