@@ -15,7 +15,7 @@ unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 GO_SIDE = $(MAKE) -C collector PYTHON="$(CURDIR)/$(BIN)/python"
 
 .PHONY: help setup collector demo demo-collector test test-quick test-otel test-home-assistant test-all lint format site
-.PHONY: bench sbom lock clean
+.PHONY: bench sbom release lock clean
 
 help: ## print this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile | expand -t 22
@@ -67,6 +67,11 @@ site: setup ## build the pages into build/site; a warning is an error
 
 sbom: setup ## list what is shipped in build/sbom, as CycloneDX, and its licences in docs/licences.md
 	@$(BIN)/python tools/shipped.py
+
+release: sbom ## build and check what is published: wheel and source distribution in dist, the lists in build/sbom
+	@rm -rf dist
+	@$(BIN)/python -m hatchling build
+	@$(BIN)/python -m twine check --strict dist/*
 
 format: setup ## let ruff put style and format right where it can
 	@$(BIN)/ruff check --fix .

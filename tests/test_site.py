@@ -20,7 +20,7 @@ pytestmark = pytest.mark.skipif(not (ROOT / "mkdocs.yml").is_file(), reason="the
 LOADING = {"script": "src", "img": "src", "iframe": "src", "source": "src", "audio": "src", "video": "src"}
 """What a browser fetches as it shows a page; of `link` that depends on its `rel`."""
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 
 
 class Loads(HTMLParser):
@@ -98,7 +98,7 @@ def test_a_diagram_is_shown_as_text(site):
     assert "flowchart LR" in text
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="needs Debian's chromium")
+@pytest.mark.skipif(CHROMIUM is None, reason="needs a Chromium on the path")
 def test_a_real_browser_asks_nobody_else(site):
     """Chromium opens every page, with its scripts: it asks the site alone, and no script fails."""
     from playwright.sync_api import sync_playwright
