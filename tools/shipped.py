@@ -184,7 +184,7 @@ def write_go_list(shipped: list[Shipped]) -> None:
     """Write the Collector's list as CycloneDX, checked against its schema."""
     bom = Bom()
     version = importlib.metadata.version(PROJECT)
-    bom.metadata.component = Component(name=collector.BINARY, version=version, type=ComponentType.APPLICATION)
+    bom.metadata.component = Component(name=collector.BINARY, version=version, type=ComponentType("application"))
     for one in shipped:
         namespace, _slash, name = one.name.rpartition("/")
         url = PackageURL("golang", namespace or None, name, one.version)
@@ -194,7 +194,7 @@ def write_go_list(shipped: list[Shipped]) -> None:
             Component(
                 name=one.name,
                 version=one.version,
-                type=ComponentType.LIBRARY,
+                type=ComponentType("library"),
                 purl=url,
                 bom_ref=str(url),
                 licenses=licences,
