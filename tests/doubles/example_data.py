@@ -6,6 +6,8 @@ Writes the pages of example data: what PostHog gets of one command, and what is 
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 import json
 import re
 import sys
@@ -43,7 +45,34 @@ def text_of(raw: bytes) -> str:
     return raw.decode().replace("\r\n", "\n").rstrip("\n")
 
 
+_OF_ONE_DAY = {"date": "2026-11-24", "artifact": "franklinwh-telemetry", "rollup": "daily"}
+SCARF_ANSWERS = [
+    {**_OF_ONE_DAY, "breakdown": "by-version", "version": "0.1.0", "total": 120, "total_unique": 90},
+    {
+        **_OF_ONE_DAY,
+        "breakdown": "by-platform",
+        "platform": "linux-amd64",
+        "total": 108,
+        "company_name": "Surprise Inc.",
+    },
+    {**_OF_ONE_DAY, "breakdown": "by-country", "country": "US", "total": 71, "company_domain": "surprise.example"},
+]
+"""Lines in the form of Scarf's published interface; the names of companies are among what it may add to a line."""
+
+
+def scarf() -> dict[str, str]:
+    """The blocks of the page about Scarf, by name."""
+    from franklinwh_telemetry.maintainer import installs
+
+    lines = [json.dumps(answer) for answer in SCARF_ANSWERS]
+    kept = [installs.parse_line(line.encode()) for line in lines]
+    fields = [row.to_fields() for row in kept if isinstance(row, installs.Row)]
+    return {"answer": "\n".join(lines), "kept": "\n".join(map(json.dumps, fields))}
+
+
 PAGES = {"example-data-posthog.md": posthog}
+if importlib.util.find_spec("franklinwh_telemetry.maintainer.installs"):
+    PAGES["example-data-scarf.md"] = scarf
 
 
 def filled(page: str, blocks: dict[str, str]) -> str:
