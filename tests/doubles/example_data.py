@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 DOCS = ROOT / "docs"
 BLOCK = re.compile(r"<!-- (?P<name>[a-z-]+) -->\n```(?P<language>\w+)\n.*?\n```", re.DOTALL)
 KEY = "phc_your_project_key"
+INSTALLS = "franklinwh_telemetry.maintainer.installs"
 
 
 def posthog() -> dict[str, str]:
@@ -53,7 +54,7 @@ SCARF_ANSWERS = [
         "breakdown": "by-platform",
         "platform": "linux-amd64",
         "total": 108,
-        "company_name": "Surprise Inc.",
+        "company_name": "Surprise",
     },
     {**_OF_ONE_DAY, "breakdown": "by-country", "country": "US", "total": 71, "company_domain": "surprise.example"},
 ]
@@ -62,8 +63,7 @@ SCARF_ANSWERS = [
 
 def scarf() -> dict[str, str]:
     """The blocks of the page about Scarf, by name."""
-    from franklinwh_telemetry.maintainer import installs
-
+    installs = importlib.import_module(INSTALLS)
     lines = [json.dumps(answer) for answer in SCARF_ANSWERS]
     kept = [installs.parse_line(line.encode()) for line in lines]
     fields = [row.to_fields() for row in kept if isinstance(row, installs.Row)]
@@ -71,7 +71,7 @@ def scarf() -> dict[str, str]:
 
 
 PAGES = {"example-data-posthog.md": posthog}
-if importlib.util.find_spec("franklinwh_telemetry.maintainer.installs"):
+if importlib.util.find_spec(INSTALLS):
     PAGES["example-data-scarf.md"] = scarf
 
 
