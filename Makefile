@@ -57,8 +57,8 @@ lint: setup ## style, format, types, direction of imports, and that what tools g
 	@$(BIN)/mypy --platform win32 src
 	@$(BIN)/mypy --platform darwin src
 	@$(BIN)/lint-imports
-	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
-	@$(BIN)/python -m towncrier build --draft --version next >/dev/null
+	@told=$$(NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict 2>&1) || { echo "$$told" >&2; exit 1; }
+	@$(BIN)/python -m towncrier build --draft --version next >/dev/null 2>&1 || { echo "no page comes of docs/changelog.d" >&2; exit 1; }
 	@$(GO_SIDE) lint verify
 	@$(BIN)/python tools/shipped.py --check
 
