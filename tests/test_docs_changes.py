@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from pathlib import Path
@@ -98,7 +99,7 @@ def test_the_change_of_a_test_does_what_the_page_says():
     (program,) = blocks("Testing", "python")
     (diff,) = blocks("Testing", "diff")
     before, after = before_and_after(diff)
-    command = [sys.executable, "-m", "pytest", "-q", "-c", "/dev/null", "--rootdir", ".", "-p", "no:cacheprovider"]
+    command = [sys.executable, "-m", "pytest", "-q", "-c", os.devnull, "--rootdir", ".", "-p", "no:cacheprovider"]
     Path("myapp.py").write_text(program, encoding="utf-8")
 
     outcomes = {}
