@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 HOUR_S = 60 * 60
+SETTLED_NS = 200_000_000
 
 LASTING = re.compile(
     r"counts/\w+|last-error|uuid-[0-9a-f]{16}|"
@@ -119,21 +120,41 @@ class User:
         self.place = place
         self.folder = Path.cwd()
         self.ini = self.folder / "franklinwh.ini"
+        self.lower_ini = self.folder / "franklinwh" / "franklinwh.ini"
         self.home_ini = Path(os.environ["HOME"], ".franklinwh.ini")
+        self.state = Path(os.environ["XDG_STATE_HOME"])
+        self.kept = self.state.with_name("kept")
 
     def begin(self) -> None:
         """Have no state, and nothing under way."""
-        state = Path(os.environ["XDG_STATE_HOME"])
-        shutil.rmtree(state)
-        state.mkdir(mode=0o700)
+        shutil.rmtree(self.state)
+        self.state.mkdir(mode=0o700)
         self.place.arrived()
 
     def say(self, answer: str, *, path: Path | None = None) -> None:
         """Answer in an ini that looks as if it had been written long ago."""
         path = path or self.ini
         path.parent.mkdir(exist_ok=True)
+        path.unlink(missing_ok=True)
         path.write_text(f"[telemetry]\nenabled = {answer}\n{self.place.route}")
         os.utime(path, (1_700_000_000.5,) * 2)
+
+    def settle(self) -> None:
+        """Wait until the answers have stood long enough to be remembered: no run of the same reads them more often."""
+        changed_ns = max(path.stat().st_ctime_ns for path in (self.ini, self.home_ini, self.lower_ini) if path.exists())
+        while time.time_ns() - changed_ns < SETTLED_NS:
+            time.sleep(0.01)
+
+    def keep_state(self) -> None:
+        """Remember what lies there now."""
+        shutil.rmtree(self.kept, ignore_errors=True)
+        shutil.copytree(self.state, self.kept)
+
+    def restore_state(self) -> None:
+        """Have just that lie there, and nothing under way."""
+        shutil.rmtree(self.state)
+        shutil.copytree(self.kept, self.state)
+        self.place.arrived()
 
     def put(self, numbers: Iterable[int], place: str = "new") -> Spool:
         """Let records wait whose ids follow from their numbers."""
@@ -178,6 +199,10 @@ class User:
             assert list(journal.entries()) is not None
             strays += [f"{journal.skipped} unreadable requests"] if journal.skipped else []
         return sorted(strays)
+
+    def is_named_in(self, words: str) -> bool:
+        """Whether a call was about one of this user's files, and not merely made in their folder."""
+        return str(self.folder.parent) in re.sub(r"AT_FDCWD<[^>]*>", "", words)
 
     def waiting(self) -> list[dict[str, Any]]:
         """What waits."""

@@ -115,6 +115,7 @@ def prepare(user: User, run: str) -> list[str]:
 
 def listed(nursery: Nursery, user: User, run: str, *arguments: str) -> list[Call]:
     """The calls of a run that nothing strikes; it is the second one, for which all is in its place."""
+    user.settle()
     prepare(user, run)
     nursery.run(run, user.folder, *arguments)
     prepare(user, run)
@@ -143,9 +144,14 @@ def test_a_host_may_be_killed_at_any_call(host, user, request, report, run) -> N
 
 @pytest.mark.parametrize("run", HOSTS)
 def test_no_error_at_any_call_changes_anything_for_the_host(host, user, request, report, run) -> None:
-    """Its result, both its outputs and its exit status stay as they are; one error costs one event at most."""
+    """
+    Its result, both its outputs and its exit status stay as they are.
+
+    One error costs one event at most, or what one `flush` would have written; an interrupted call on our files none.
+    """
     calls = listed(host, user, run)
     made = {*OWN} if run != "hook" else {OWN[0]}
+    at_most = 2 if run == "flush" else 1
 
     def strike(case: Strike) -> tuple[Ended, list[str]]:
         prepare(user, run)
@@ -153,7 +159,7 @@ def test_no_error_at_any_call_changes_anything_for_the_host(host, user, request,
         wrong = [] if ended[:3] == UNCHANGED else [f"it ended as {ended[:3]}"]
         lost = len(made - user.run_later())
         call, error = case
-        if lost > 1 or (lost and error == "EINTR" and str(user.folder.parent) in call.words):
+        if lost > at_most or (lost and error == "EINTR" and user.is_named_in(call.words)):
             wrong.append(f"{lost} events are lost")
         return ended, wrong + [f"{name} is left behind" for name in user.left_behind()]
 
@@ -161,9 +167,9 @@ def test_no_error_at_any_call_changes_anything_for_the_host(host, user, request,
 
 
 NOES = {
-    "a no at home": ("true", "home", "false"),
-    "a no in the working folder": ("false", "home", "true"),
-    "a no in the folder below": ("true", "franklinwh/franklinwh.ini", "off"),
+    "a no at home": ("true", "home_ini", "false"),
+    "a no in the working folder": ("false", "home_ini", "true"),
+    "a no in the folder below": ("true", "lower_ini", "off"),
 }
 
 
@@ -173,7 +179,7 @@ def test_no_error_at_any_call_passes_over_a_no(host, user, request, report, run,
     """An ini that says no is heard or the doubt counts as one: nothing is written down that could ever leave."""
     first, where, second = NOES[case]
     user.say(first)
-    user.say(second, path=user.home_ini if where == "home" else user.folder / where)
+    user.say(second, path=getattr(user, where))
     calls = listed(host, user, run)
 
     def strike(case: Strike) -> tuple[Ended, list[str]]:
@@ -227,6 +233,7 @@ def prepare_spool(user: User) -> str:
 
 def listed_sender(sender: Nursery, user: User) -> list[Call]:
     """The calls of a sender that nothing strikes."""
+    user.settle()
     sender.run("sender", user.folder, prepare_spool(user))
     ended, calls = sender.calls("sender", user.folder, prepare_spool(user))
     assert (ended.status, ended.warnings) == (0, "")
@@ -275,23 +282,16 @@ def test_no_error_at_any_call_of_a_sender_loses_an_event(sender, request, report
 @pytest.mark.parametrize("where", ["its own ini", "the home"])
 def test_nothing_leaves_after_a_no_whatever_strikes_the_sender(sender, user, request, report, where) -> None:
     """A sender that cannot read the answer sends nothing; neither does the next."""
-    home = user.home_ini
-
-    def begin() -> str:
-        home.unlink(missing_ok=True)
-        user.say("true")
-        folder = prepare_spool(user)
-        if where == "the home":
-            user.say("false", path=home)
-        else:
-            user.say("false")
-        return folder
-
-    sender.run("sender", user.folder, begin())
-    _ended, calls = sender.calls("sender", user.folder, begin())
+    folder = prepare_spool(user)
+    user.keep_state()
+    user.say("false", path=user.home_ini if where == "the home" else user.ini)
+    user.settle()
+    sender.run("sender", user.folder, folder)
+    user.restore_state()
+    _ended, calls = sender.calls("sender", user.folder, folder)
 
     def strike(case: Strike) -> tuple[Ended, list[str]]:
-        folder = begin()
+        user.restore_state()
         ended = sender.strike("sender", user.folder, *case, folder)
         user.send()
         wrong = [f"{name} has left" for name in user.place.arrived()]

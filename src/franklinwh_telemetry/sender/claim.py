@@ -60,6 +60,14 @@ def put_back(spool: Spool) -> None:
     _move_all(spool, "claimed", "new")
 
 
+def something_waits(spool: Spool) -> bool:
+    """Whether a record has come that nobody has claimed; none has where a host was killed before it made the folder."""
+    try:
+        return bool(_names(spool, "new"))
+    except FileNotFoundError:
+        return False
+
+
 def unread(spool: Spool) -> int:
     """How many records are still claimed, because they could not be read."""
     return len(_names(spool, "claimed"))

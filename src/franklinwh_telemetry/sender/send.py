@@ -15,7 +15,7 @@ from franklinwh_telemetry.denial import Denied
 from franklinwh_telemetry.launch import mark_alive
 from franklinwh_telemetry.lock import Lock
 from franklinwh_telemetry.sender.__main__ import GRACE_S, wait_for_more
-from franklinwh_telemetry.sender.claim import claim, put_back, unread
+from franklinwh_telemetry.sender.claim import claim, put_back, something_waits, unread
 from franklinwh_telemetry.sender.standing import consent_again, still_granted
 from franklinwh_telemetry.spool import Spool, existing_spools
 from franklinwh_telemetry.statefolder import is_missing, remove_quietly, replace
@@ -88,7 +88,7 @@ class _Rounds:
         while True:
             ending = self.run()
             remove_quietly(self._spool.path("alive"))
-            if ending is not Ending.DONE or not os.listdir(self._spool.path("new")):
+            if ending is not Ending.DONE or not something_waits(self._spool):
                 return ending
             mark_alive(self._spool)
 
