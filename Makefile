@@ -49,6 +49,10 @@ test-all: setup ## as test, and on every CPython from 3.10 to 3.14 that is here,
 	@$(GO_SIDE) test build
 	@$(BIN)/python tools/run_tests.py dev wheel otel home-assistant newest pythons
 
+.PHONY: crash
+crash: setup ## strike a host and a sender at each of their system calls, which takes most of an hour; Linux with strace
+	@PROOF_SCALE=full $(BIN)/python -m pytest tests/proof/test_crash.py
+
 lint: setup ## style, format, types, direction of imports, and that what tools generate is up to date
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .

@@ -229,12 +229,13 @@ def write_new(path: str, data: bytes) -> None:
             written = os.write(descriptor, data)
         finally:
             system.close(descriptor)  # it may be here that a disk says it has no room
-        if written != len(data):
-            message = f"only {written} of {len(data)} bytes could be written"
-            raise OSError(message)
     except BaseException:
         remove_quietly(path)
         raise
+    if written != len(data):
+        remove_quietly(path)
+        message = f"only {written} of {len(data)} bytes could be written"
+        raise OSError(message)
 
 
 def read_small(path: str, max_bytes: int) -> bytes | None:

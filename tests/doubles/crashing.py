@@ -35,6 +35,12 @@ DEADLINE_S = 100
 _PTRACER, _ANYBODY = 0x59616D61, ctypes.c_ulong(-1)
 
 
+def begin() -> None:
+    """Say what every host says; the first line stays in the buffer until the process ends."""
+    sys.stdout.write("battery 81 %\n")
+    sys.stderr.write(WARNING)
+
+
 def stop() -> None:
     """Wait here until somebody lets us go on."""
     os.kill(os.getpid(), signal.SIGSTOP)
@@ -58,8 +64,7 @@ franklinwh_cloud = "franklinwh-cloud"
 def commands(returned: mmap.mmap, *, prepare: Callable[[], None] = lambda: None) -> None:
     """Two runs of a command."""
     prepare()
-    print("battery 81 %")
-    print("a warning", file=sys.stderr)
+    begin()
     status = telemetry().command("status")(lambda: 7)
     stop()
     results = []
@@ -67,7 +72,7 @@ def commands(returned: mmap.mmap, *, prepare: Callable[[], None] = lambda: None)
         results.append(status())
         returned[0] = number
     end()
-    print(results)
+    sys.stdout.write(f"{results}\n")
     sys.exit(STATUS)
 
 
@@ -84,8 +89,7 @@ def crowded(returned: mmap.mmap) -> None:
 
 def hook(returned: mmap.mmap) -> None:
     """The policy's hook, which is completed as the process ends."""
-    print("battery 81 %")
-    print("a warning", file=sys.stderr)
+    begin()
     reporter = telemetry()
 
     def is_over() -> None:
@@ -95,7 +99,7 @@ def hook(returned: mmap.mmap) -> None:
     atexit.register(is_over)
     stop()
     dispatch_cli_event("status", True, "anonymous", telemetry=reporter)
-    print([7, 7])
+    sys.stdout.write("[7, 7]\n")
     sys.exit(STATUS)
 
 
@@ -103,8 +107,7 @@ def flush(returned: mmap.mmap) -> None:
     """Two commands in an event loop, which are written by `flush`."""
     import asyncio  # loads `subprocess`, which is part of the path elsewhere
 
-    print("battery 81 %")
-    print("a warning", file=sys.stderr)
+    begin()
     reporter = telemetry()
     status = reporter.command("status")(lambda: 7)
     stop()
@@ -114,7 +117,7 @@ def flush(returned: mmap.mmap) -> None:
     reporter.flush()
     returned[0] = 2
     end()
-    print(results)
+    sys.stdout.write(f"{results}\n")
     sys.exit(STATUS)
 
 

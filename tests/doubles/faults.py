@@ -22,6 +22,7 @@ import pytest
 from doubles import crashing
 from doubles.collector import CALLER
 from doubles.scale import FULL
+from franklinwh_telemetry import system
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -55,6 +56,9 @@ WITHOUT_ERRORS = frozenset(
 )
 """Calls that never fail for a reason like those: the C library ends a program to which such a thing is said."""
 
+CODE = (os.path.dirname(os.path.realpath(os.__file__)), os.path.dirname(os.path.realpath(system.__file__)))
+"""The folders of what is imported: Python's own, and ours."""
+
 _CALL = re.compile(r"(?:\[pid +\d+\] )?(\w+)\((.*)")
 
 
@@ -65,13 +69,18 @@ class Call(NamedTuple):
     number: int
     words: str
 
+    def loads_code(self) -> bool:
+        """Whether it finds, opens or reads a module, and is no call of the module's own."""
+        words = re.sub(r"AT_FDCWD<[^>]*>", "", self.words)
+        return any(folder in words for folder in CODE)
+
     def can_fail_with(self, error: str) -> bool:
         """Whether the kernel may answer it so."""
         return self.name not in WITHOUT_ERRORS and (self.name not in OF_MEMORY or error == "ENOMEM")
 
 
 class Ended(NamedTuple):
-    """How a run ended: by which status (a signal's is negative), what it had said and noted, and what it was struck by."""
+    """How a run ended: its status (a signal's is negative), what it had said and noted, and what struck it."""
 
     status: int
     output: str
@@ -216,14 +225,18 @@ def find_strace() -> str:
         return found
     if sys.platform != "linux" or os.geteuid() != 0 or shutil.which("apt-get") is None:
         pytest.skip("no strace is here, and only root on Debian can have the tests install it")
-    environment = {**CALLER, "DEBIAN_FRONTEND": "noninteractive"}
-    install = ["apt-get", "install", "-y", "--no-install-recommends", "strace"]
-    for command in (install, ["apt-get", "update"], install):
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-        found = shutil.which("strace")
-        if found is not None:
-            return found
-    pytest.skip(f"strace cannot be installed: {done.stderr.strip()[-200:]}")
+    install = "apt-get install -y --no-install-recommends strace"
+    done = subprocess.run(
+        ["sh", "-c", f"{install} || {{ apt-get update && {install}; }}"],
+        env={**CALLER, "DEBIAN_FRONTEND": "noninteractive"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    found = shutil.which("strace")
+    if found is None:
+        pytest.skip(f"strace cannot be installed: {done.stderr.strip()[-200:]}")
+    return found
 
 
 def sampled(cases: Sequence[Case], count: int, seed: object) -> list[Case]:
