@@ -19,7 +19,7 @@ refused = [sys.argv[1]]
 def refuse(event, arguments):
     if event == "import" and arguments[0] in refused:
         refused.clear()
-        raise OSError(24, "Too many open files")
+        raise ImportError("cannot open shared object file: Too many open files")
 sys.addaudithook(refuse)
 for _ in range(2):
     with Telemetry("franklinwh-cloud", Vocabulary(["status"])).command("status"):
