@@ -32,11 +32,12 @@ Case = TypeVar("Case")
 KILL = "SIGKILL"
 ERRORS = ("ENOSPC", "EIO", "EACCES", "EMFILE", "EINTR", "ENOMEM")
 
-OF_MEMORY = frozenset(("brk", "clone", "clone3", "fork", "madvise", "mmap", "mprotect", "mremap", "munmap", "vfork"))
+OF_MEMORY = frozenset(("clone", "clone3", "fork", "madvise", "mmap", "mprotect", "mremap", "munmap", "vfork"))
 """Calls that fail for want of memory, and for nothing else of the above."""
 
 WITHOUT_ERRORS = frozenset(
     (
+        "brk",
         "exit",
         "exit_group",
         "futex",
@@ -54,7 +55,11 @@ WITHOUT_ERRORS = frozenset(
         "umask",
     )
 )
-"""Calls that never fail for a reason like those: the C library ends a program to which such a thing is said."""
+"""
+Calls that never fail for a reason like those: the C library ends a program to which such a thing is said.
+
+`brk` does fail for want of memory, but has no error to say it with.
+"""
 
 CODE = (os.path.dirname(os.path.realpath(os.__file__)), os.path.dirname(os.path.realpath(system.__file__)))
 """The folders of what is imported: Python's own, and ours."""
@@ -107,8 +112,9 @@ class Nursery:
         python = folder / "python3"
         if not python.exists():
             python.symlink_to(shutil.which("true") or "/bin/true")
-        # Coverage would write its files into the trace.
-        self.environment = {name: text for name, text in environment.items() if not name.startswith("COVERAGE_")}
+        # Coverage would write its files into the trace, and a host its own output into the path under test.
+        foreign = ("COVERAGE_", "PYTHONUNBUFFERED")
+        self.environment = {name: text for name, text in environment.items() if not name.startswith(foreign)}
         self._program = subprocess.Popen(
             [sys.executable, crashing.__file__, what],
             stdin=subprocess.PIPE,
