@@ -163,7 +163,7 @@ def test_a_close_that_was_interrupted_has_closed(monkeypatch):
 @pytest.mark.parametrize("call", ["lstat", "mkdir", "listdir", "rename", "replace", "stat"])
 def test_calls_that_were_interrupted_are_made_again(monkeypatch, call):
     """A signal that interrupts a call, as a file system in a network lets it, costs no event."""
-    interruptions = []
+    interruptions: list[object] = []
     real = getattr(os, call)
 
     def interrupted(*arguments, **keywords):

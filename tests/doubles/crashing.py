@@ -55,10 +55,7 @@ def telemetry() -> Telemetry:
     """The host's, whose first event has the ids 1 and 2, the next 3 and 4."""
     ids = itertools.count(1)
     process.random_bytes = lambda size: (os.urandom(size), next(ids).to_bytes(size, "big"))[1]
-    return Telemetry(franklinwh_cloud, Vocabulary(["status", "mode"]))
-
-
-franklinwh_cloud = "franklinwh-cloud"
+    return Telemetry("franklinwh-cloud", Vocabulary(["status", "mode"]))
 
 
 def commands(returned: mmap.mmap, *, prepare: Callable[[], None] = lambda: None) -> None:
