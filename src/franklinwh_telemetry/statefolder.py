@@ -87,7 +87,7 @@ def make_folder(path: str) -> FolderRefusal | None:
     if ground is None:
         return FolderRefusal.NOT_WRITABLE
     above, missing = ground
-    if not system.is_own(os.stat(above)):
+    if not system.is_own(system.uninterrupted(os.stat, above)):
         return FolderRefusal.FOREIGN_OWNER
     for folder in reversed(missing):
         try:
