@@ -119,12 +119,19 @@ def _ground_of(path: str) -> tuple[str, list[str]] | None:
     """The lowest folder above *path* that is there, and what is missing below it, *path* first; None on no drive."""
     missing = [path]
     above = os.path.dirname(path)
-    while not os.path.isdir(above):
+    while not _is_folder(above):
         if above == os.path.dirname(above):
             return None
         missing.append(above)
         above = os.path.dirname(above)
     return above, missing
+
+
+def _is_folder(path: str) -> bool:
+    try:
+        return stat.S_ISDIR(system.uninterrupted(os.stat, path).st_mode)
+    except (OSError, ValueError):
+        return False
 
 
 def foresee(path: str) -> FolderRefusal | None:
