@@ -788,7 +788,11 @@ def test_a_spool_that_a_killed_host_has_half_made_is_no_trouble(isolated):
     """A folder without any other in it: a sender has nothing to do there, and ends well."""
     folder = isolated / "state" / "spool-half"
     folder.mkdir(mode=0o700)
+    (folder / "manifest.json.4711.0123abcd").touch()
+    os.utime(folder / "manifest.json.4711.0123abcd", (time.time() - 3_700,) * 2)
+
     assert drain(str(folder), grace_s=0) is Ending.DONE
+    assert sorted(path.name for path in folder.iterdir()) == ["counts", "lock"]
 
 
 def test_records_of_siblings_expire():

@@ -61,11 +61,8 @@ def put_back(spool: Spool) -> None:
 
 
 def something_waits(spool: Spool) -> bool:
-    """Whether a record has come that nobody has claimed; none has where a host was killed before it made the folder."""
-    try:
-        return bool(_names(spool, "new"))
-    except FileNotFoundError:
-        return False
+    """Whether a record has come that nobody has claimed."""
+    return bool(_names(spool, "new"))
 
 
 def unread(spool: Spool) -> int:
@@ -113,7 +110,11 @@ def _is_there(path: str) -> bool:
 
 
 def _names(spool: Spool, place: str) -> list[str]:
-    return system.uninterrupted(os.listdir, spool.path(place))
+    """What lies there: nothing where a host was killed before it made the folder."""
+    try:
+        return system.uninterrupted(os.listdir, spool.path(place))
+    except FileNotFoundError:
+        return []
 
 
 def _move_all(spool: Spool, source: str, target: str) -> None:

@@ -15,7 +15,7 @@ from franklinwh_telemetry.denial import Denied
 from franklinwh_telemetry.launch import mark_alive
 from franklinwh_telemetry.lock import Lock
 from franklinwh_telemetry.sender.__main__ import GRACE_S, wait_for_more
-from franklinwh_telemetry.sender.claim import claim, put_back, something_waits, unread
+from franklinwh_telemetry.sender.claim import claim, put_back, something_waits, sweep_leftovers, unread
 from franklinwh_telemetry.sender.standing import consent_again, still_granted
 from franklinwh_telemetry.spool import Spool, existing_spools
 from franklinwh_telemetry.statefolder import is_missing, remove_quietly, replace
@@ -126,6 +126,7 @@ class _Rounds:
 
     def _discard(self) -> Ending:
         self._spool.empty()
+        sweep_leftovers(self._spool, int(time.time() * 1000))
         remove_quietly(self._spool.path("backoff"))
         return Ending.DONE
 
