@@ -1038,12 +1038,12 @@ def test_wrong_usage_touches_nothing(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "link"]
 
 
-def test_a_folder_that_is_no_spool_is_of_no_use(tmp_path):
-    """A safe folder in which there is no spool ends a sender with status 2, and holds no mark of life afterwards."""
+def test_a_folder_that_is_no_spool_is_nothing_to_send(tmp_path):
+    """In a safe folder a sender without a spool, which a killed host may leave, ends well; no mark of life stays."""
     (tmp_path / "folder").mkdir(mode=0o700)
     (tmp_path / "folder" / "wake").touch()
     INI.write_text(CONSENT)
-    assert run_sender(f"{tmp_path}/folder").returncode == Ending.UNUSABLE
+    assert run_sender(f"{tmp_path}/folder").returncode == Ending.DONE
     assert "alive" not in os.listdir(tmp_path / "folder")
 
 
