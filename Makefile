@@ -14,7 +14,7 @@ unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 # The Go side; it uses the Go on the path, or else installs one with this Python.
 GO_SIDE = $(MAKE) -C collector PYTHON="$(CURDIR)/$(BIN)/python"
 
-.PHONY: help setup collector demo demo-collector test test-quick test-otel test-home-assistant test-all proof lint format site
+.PHONY: help setup collector demo demo-collector test test-quick test-otel test-home-assistant test-all proof crash lint format site
 .PHONY: bench sbom release lock clean
 
 help: ## print this list
@@ -52,6 +52,9 @@ test-all: setup ## as test, and on every CPython from 3.10 to 3.14 that is here,
 
 proof: setup ## the proofs at full scale
 	@PROOF_SCALE=full $(BIN)/python -m pytest tests/proof
+
+crash: setup ## strike a host and a sender at each of their system calls, which takes most of an hour; Linux with strace
+	@PROOF_SCALE=full $(BIN)/python -m pytest tests/proof/test_crash.py
 
 lint: setup ## style, format, types, direction of imports, and that what tools generate is up to date
 	@$(BIN)/ruff check .
