@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from franklinwh_telemetry import plain
+from franklinwh_telemetry.commands import Commands
 from franklinwh_telemetry.console import PlanOnScreen, Screen
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ _config = click.option("--config", type=click.Path(), metavar="PATH", help="The 
 
 
 @click.group(
+    cls=Commands,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog=f"{_examples('on', 'run franklinwh-cli status', 'status', 'show')}\n\n{STATUSES}",
 )
