@@ -19,7 +19,7 @@ MAX_COMMANDS: Final = 1000
 DAY_MS: Final = 86_400_000
 
 REASONS: Final = {
-    "line": "lines that are no OTLP/JSON request: damaged, torn or something else",
+    "line": "lines, or parts of one, that are no OTLP/JSON request: damaged, torn or something else",
     "application": "spans without the name of an application (`service.name`)",
     "ids": "spans without a trace id and a span id",
     "command": "spans without a command",
@@ -46,20 +46,19 @@ def _value(attributes: str, key: str, kind: str) -> str:
     return f"list_filter({attributes}, lambda one: one.key = '{key}')[1].value.{kind}"
 
 
-# A line that is damaged goes through all of this as one row without anything, so that it can be counted. `records`
-# must be said: without it one line that is a list makes its neighbours count as damaged, too.
+# What is damaged goes through all of this as one row without anything, so that it can be counted. `records` must be
+# said: without it one line that is a list makes its neighbours count as damaged, too.
 READ: Final = f"""
 CREATE TABLE judged AS
 WITH requests AS (
-    SELECT resourceSpans IS NULL AS damaged, coalesce(resourceSpans, [NULL]) AS resources
+    SELECT unnest(coalesce(resourceSpans, [NULL])) AS resource
     FROM read_json($files, format = 'newline_delimited', records = true, columns = $columns, ignore_errors = true,
                    maximum_object_size = $largest)
-), resources AS (
-    SELECT damaged, unnest(resources) AS resource FROM requests
 ), scopes AS (
-    SELECT damaged, {_value("resource.resource.attributes", "service.name", "stringValue")} AS application,
-           unnest(CASE WHEN damaged THEN [NULL] ELSE resource.scopeSpans END) AS scope
-    FROM resources
+    SELECT resource.scopeSpans IS NULL AS damaged,
+           {_value("resource.resource.attributes", "service.name", "stringValue")} AS application,
+           unnest(coalesce(resource.scopeSpans, [NULL])) AS scope
+    FROM requests
 ), spans AS (
     SELECT damaged, application, unnest(CASE WHEN damaged THEN [NULL] ELSE scope.spans END) AS span FROM scopes
 ), facts AS (

@@ -181,7 +181,7 @@
       };
       const columns = [head, ...series.map(([name]) => name.replace(/^./, (letter) => letter.toUpperCase()))];
       into.body.replaceChildren(
-        ...(series.length > 1 ? [charts.legend(series.map(([name, kind]) => [name, kind]))] : []),
+        ...(rest.isColumns ? [] : [charts.legend(series.map(([name, kind]) => [name, kind]))]),
         charts.overTime({ title, points: labelled, series, tell, width, head: columns, ...rest }));
     };
     const percentiles = (share) => labelled.map((point) => figures.percentileMs(point.sum, share));
@@ -192,7 +192,7 @@
       ? "How many installations ran a command on the day." : `How many installations ran a command on a day, on the average of ${unit}.`;
     each(active, "Active installations a day", [["installations", "", labelled.map((point) => point.usersADay)]],
       { format: few, isColumns: true, isWhole: length === 1 });
-    latency.remark.textContent = `Half of the runs took at most p50, 95 of 100 at most p95; in each ${unit}.`;
+    latency.remark.textContent = "Half of the runs took up to p50, 95 of 100 up to p95.";
     each(latency, `Latency in each ${unit}`, [["p50", "", percentiles(0.5)], ["p95", "second", percentiles(0.95)]],
       { format: duration, isLog: true });
     errors.remark.textContent = `Runs that failed, of all runs, in each ${unit}.`;
