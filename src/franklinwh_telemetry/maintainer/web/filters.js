@@ -5,10 +5,15 @@ const filters = (data, changed) => {
   const filter = { application: null, command: null, from: 0, to: LAST };
   const iso = (day) => figures.isoOfDay(data, day);
 
+  function labelled(text, field) {
+    field.id = `filter-${text.toLowerCase()}`;
+    return element("div", {}, element("label", { for: field.id }, text), field);
+  }
+
   function select(label, options, choose) {
     const field = element("select", {}, ...options);
     field.addEventListener("change", () => choose(field.value));
-    return { label: element("label", {}, label, field), field };
+    return { whole: labelled(label, field), field };
   }
 
   const option = (value, text) => element("option", { value }, text);
@@ -71,7 +76,7 @@ const filters = (data, changed) => {
       if (filter.from > filter.to) [filter.from, filter.to] = [filter.to, filter.from];
       changed();
     });
-    return { label: element("label", {}, label, field), field };
+    return { whole: labelled(label, field), field };
   }
 
   const from = dateField("From", "from");
@@ -86,8 +91,8 @@ const filters = (data, changed) => {
   });
 
   const form = element("form", { class: "filters", "aria-label": "Filters" },
-    ...(data.applications.length > 1 ? [application.label] : []),
-    command.label, period.label, from.label, to.label, reset);
+    ...(data.applications.length > 1 ? [application.whole] : []),
+    command.whole, period.whole, from.whole, to.whole, reset);
   form.addEventListener("submit", (event) => event.preventDefault());
 
   /* Show what is chosen: a choice of dates changes the period, and the other way round. */
