@@ -124,12 +124,16 @@ def test_a_copy_is_the_same_ids_and_the_lesser_of_two_that_differ_stays():
 
 GOOD = spans.event()
 SPAN = GOOD.span()
-SPOILED = {
+BAD_IDS: list[tuple[str, Any]] = [
+    ("traceId", None),
+    ("traceId", "zz"),
+    ("spanId", ""),
+    ("spanId", "0" * 17),
+    ("spanId", []),
+]
+SPOILED: dict[str, list[Any]] = {
     "application": [("", [SPAN]), (None, [SPAN]), ({"surprise": 1}, [SPAN]), ("A b", [SPAN]), ("a" * 65, [SPAN])],
-    "ids": [
-        ("app", [GOOD.span(**{key: value})])
-        for key, value in [("traceId", None), ("traceId", "zz"), ("spanId", ""), ("spanId", "0" * 17), ("spanId", [])]
-    ],
+    "ids": [("app", [GOOD.span(**{key: value})]) for key, value in BAD_IDS],
     "command": [("app", [GOOD.span(**{"franklinwh.command": value})]) for value in (None, {}, {"stringValue": ""})]
     + [("app", [GOOD.span(**{"franklinwh.command": {"stringValue": "x" * 201}})])]
     + [("app", [GOOD.span(attributes=value)]) for value in (None, [], "surprise", [None, 5])],
@@ -482,23 +486,23 @@ def test_the_help_shows_how_and_nothing_else_loads_it():
         "import sys\nfrom franklinwh_telemetry import cli\n"
         "sys.argv = ['franklinwh-telemetry', 'vocabulary', '--capacity']\n"
         "try:\n    cli.main()\nfinally:\n"
-        "    print([name for name in sys.modules if 'maintain' in name or 'duckdb' in name])\n"
+        "    print([name for name in sys.modules if name.startswith(('franklinwh_telemetry.maintainer', 'duckdb'))])\n"
     )
 
     assert (ended.returncode, "Examples:" in ended.stdout, "--until" in ended.stdout) == (0, True, True)
-    assert re.search(r"^  report +Write a page", listed.stdout, re.MULTILINE)
+    assert re.search(r"^  report +For maintainers: write a page", listed.stdout, re.MULTILINE)
     assert loaded.stdout.splitlines()[-1] == "[]"
 
 
 def test_a_section_of_others_is_escaped_and_placed():
     """What another source of figures hands over stands on the page as a table, its texts as texts."""
-    section = Section(title="Installs <by> version", note="a & b", columns=("Version", "Installs"), rows=[("<0.1>", "5")])
-
-    text = page(
-        measured(written(spans.line(GOOD))), vocabularies={}, read=["Read."], made_at="now", sections=[section]
+    section = Section(
+        title="Installs <by> version", note="a & b", columns=("Version", "Installs"), rows=[("<0.1>", "5")]
     )
 
-    assert "<h2 id=\"more-0\">Installs &lt;by&gt; version</h2>\n<p class=\"note\">a &amp; b</p>" in text
+    text = page(measured(written(spans.line(GOOD))), vocabularies={}, read=["Read."], made_at="now", sections=[section])
+
+    assert '<h2 id="more-0">Installs &lt;by&gt; version</h2>\n<p class="note">a &amp; b</p>' in text
     assert '<tr><th scope="row">&lt;0.1&gt;</th><td>5</td></tr>' in text
 
 

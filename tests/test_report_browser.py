@@ -26,6 +26,7 @@ VOCABULARIES = {
     "franklinwh-cloud": franklinwh_cloud.vocabulary().commands,
     "myapp": ("sync", "sync --all", "never", "early"),
 }
+NONE = "\N{EN DASH}"
 TIME_CHARTS = ("Runs", "Active installations", "Latency", "Error rate")
 BAR_CHARTS = ("Commands", "Error rate by command", "Adoption")
 
@@ -174,7 +175,10 @@ def test_a_hostile_command_is_text(visit):
 def test_the_figures_follow_the_filters(visit):
     """For all, one application, a subcommand, a command, a period and dates of one's own they are those of a count."""
     opened = visit()
-    application, command = opened.page.get_by_label("Application", exact=True), opened.page.get_by_label("Command", exact=True)
+    application, command = (
+        opened.page.get_by_label("Application", exact=True),
+        opened.page.get_by_label("Command", exact=True),
+    )
     dates = opened.page.get_by_label("Dates", exact=True)
 
     assert opened.figures() == figures(chosen(), DAYS)
@@ -195,7 +199,9 @@ def test_the_figures_follow_the_filters(visit):
     assert opened.figures() == figures(chosen("myapp", None, DAYS - 30), 30)
     opened.page.get_by_role("button", name="Show all").click()
     assert opened.figures() == figures(chosen(), DAYS)
-    assert opened.texts("[role=status]") == [f"Shown: all applications, all commands, 2026-05-01 to 2026-06-09; {len(EVENTS)} runs."]
+    assert opened.texts("[role=status]") == [
+        f"Shown: all applications, all commands, 2026-05-01 to 2026-06-09; {len(EVENTS)} runs."
+    ]
 
 
 def test_installations_of_other_dates_are_told_a_day(visit):
@@ -212,7 +218,11 @@ def test_installations_of_other_dates_are_told_a_day(visit):
     a_day = f"{len(active) / 10:.2g}"
     assert opened.figures() == figures(found, 10, installations={"Installations a day": a_day})
     assert "days on which an installation was active" in opened.section("Adoption").locator(".note").text_content()
-    (row,) = [row for row in opened.texts("section[aria-labelledby=section-adoption] .bars > li > *:first-child") if row.startswith("tou")]
+    (row,) = [
+        row
+        for row in opened.texts("section[aria-labelledby=section-adoption] .bars > li > *:first-child")
+        if row.startswith("tou")
+    ]
     assert row.endswith(f"{percent(len(used) / len(own))}{len(used)} of {len(own)} days of activity")
 
     opened.page.get_by_label("From", exact=True).fill(str(spans.Event(day=12).date))
@@ -244,10 +254,10 @@ def test_the_errors_are_those_of_a_count(visit):
     by_day = []
     for day in range(DAYS):
         of_day = [one.success for one in own if one.day == day]
-        by_day.append([str(spans.Event(day=day).date), percent(of_day.count(False) / len(of_day)) if of_day else "–"])
+        by_day.append([str(spans.Event(day=day).date), percent(of_day.count(False) / len(of_day)) if of_day else NONE])
 
     assert opened.rows("Error rate") == by_day
-    assert ["–"] in [row[1:] for row in by_day]
+    assert [NONE] in [row[1:] for row in by_day]
     failed = sum(not one.success for one in own)
     assert opened.rows("Error rate by command") == [
         ["tou --set SELF · franklinwh-cloud", percent(failed / len(own)), str(failed), str(len(own))]
@@ -350,7 +360,13 @@ def test_it_can_be_read_in_light_and_in_dark(visit, scheme):
     of = "element => getComputedStyle(element)"
     ground = opened.page.locator(".panel").first.evaluate(f"element => ({of})(element).backgroundColor")
     texts = [".row .name", ".row .facts", ".row .value", ".note", "h2", "summary", ".filters button"]
-    marks = [(".bar", "fill"), (".bar.error", "fill"), (".column", "fill"), (".curve", "stroke"), (".curve.second", "stroke")]
+    marks = [
+        (".bar", "fill"),
+        (".bar.error", "fill"),
+        (".column", "fill"),
+        (".curve", "stroke"),
+        (".curve.second", "stroke"),
+    ]
 
     for selector in texts:
         color = opened.page.locator(selector).first.evaluate(f"element => ({of})(element).color")
@@ -374,10 +390,11 @@ def test_it_fits_a_phone(visit):
     }""")
 
     assert not opened.is_wider_than_the_window()
-    widths = opened.page.locator("select, input, .row, .panel").evaluate_all(
-        "found => found.map(one => one.getBoundingClientRect()).filter(box => box.left < 0 || box.right > innerWidth).length"
-    )
-    assert widths == 0
+    outside = opened.page.locator("select, input, .row, .panel").evaluate_all("""found => found.filter((one) => {
+        const box = one.getBoundingClientRect();
+        return box.left < 0 || box.right > innerWidth;
+    }).length""")
+    assert outside == 0
 
 
 def test_labels_do_not_overlap(visit):
@@ -433,5 +450,7 @@ def test_a_single_event_and_none_are_pages_too(visit, tmp_path, width):
     assert (one.complaints, one.is_wider_than_the_window()) == ([], False)
 
     none = visit(write(tmp_path), width=width)
-    assert none.texts("main .nothing") == ["There is no event to show. What was read, and why it was left out, stands below."]
+    assert none.texts("main .nothing") == [
+        "There is no event to show. What was read, and why it was left out, stands below."
+    ]
     assert (none.complaints, none.is_wider_than_the_window()) == ([], False)

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from franklinwh_telemetry import plain
-from franklinwh_telemetry.commands import Commands
+from franklinwh_telemetry import plain, reporting
 from franklinwh_telemetry.console import PlanOnScreen, Screen
 
 if TYPE_CHECKING:
@@ -40,7 +39,6 @@ _config = click.option("--config", type=click.Path(), metavar="PATH", help="The 
 
 
 @click.group(
-    cls=Commands,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog=f"{_examples('on', 'run franklinwh-cli status', 'status', 'show')}\n\n{STATUSES}",
 )
@@ -228,13 +226,19 @@ def run(spec: str | None, application: str | None, program: str, arguments: tupl
     return found
 
 
-@cli.command(epilog=_examples("demo"))
-def demo() -> int:
+@cli.command(epilog=_examples("demo", "demo --report demo.html"))
+@click.option(
+    "--report", type=click.Path(), metavar="PATH", help="Write what a maintainer would see to this page, too."
+)
+def demo(report: str | None) -> int:
     """Show the whole way on this machine alone: franklinwh-cli, spool, sender, receiver."""
     from franklinwh_telemetry.demo import run_demo  # noqa: PLC0415
 
     screen = Screen()
-    return screen.status(run_demo(screen.text))
+    return screen.status(run_demo(screen.text, report))
+
+
+cli.add_command(reporting.make_report)
 
 
 def _meant(application: str | None, config: str | None) -> list[Telemetry]:

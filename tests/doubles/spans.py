@@ -135,9 +135,7 @@ def facts_of(events: Iterable[Event]) -> dict[str, Any]:
             for key, own in cells.items()
         },
         "daily": {key: len(found) for key, found in users.items()},
-        "in_period": {
-            (first, last): dict(_users_between(users, first, last)) for first, last in _periods(events)
-        },
+        "in_period": {(first, last): dict(_users_between(users, first, last)) for first, last in _periods(events)},
     }
 
 

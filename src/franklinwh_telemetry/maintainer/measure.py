@@ -75,7 +75,9 @@ def measure(
     # Events are pseudonymous: the folder is 0700, and goes with all that is in it.
     with tempfile.TemporaryDirectory(prefix="franklinwh-telemetry-report-", ignore_cleanup_errors=True) as folder:
         try:
-            with closing(duckdb.connect(os.path.join(folder, "events.duckdb"), config=_settings(folder, memory_mb))) as of:
+            with closing(
+                duckdb.connect(os.path.join(folder, "events.duckdb"), config=_settings(folder, memory_mb))
+            ) as of:
                 return _measured(of, paths, since, until, application)
         except duckdb.Error as error:
             raise NotMeasuredError(_words(error)) from error
@@ -98,13 +100,13 @@ def _measured(
     bounds = {"since": (since - EPOCH).days, "until": (until - EPOCH).days, "chosen": application}
     files = [_as_pattern(path) for path in paths]
     if files:
-        reading = {"files": files, "columns": queries.COLUMNS, "largest": queries.MAX_LINE_BYTES}
-        of.execute(queries.READ, reading | bounds)
+        of.execute(queries.VALUE_OF)
+        of.execute(queries.READ, {"files": files, "columns": queries.COLUMNS, **queries.LIMITS, **bounds})
     else:
         of.execute(queries.READ_NOTHING)
     skipped = dict(of.execute(queries.COUNT_SKIPPED).fetchall())
     skipped["duplicate"] = _number(of, queries.DROP_DUPLICATES)
-    of.execute(queries.RANK_COMMANDS)
+    of.execute(queries.RANK_COMMANDS, queries.RANKS)
     of.execute(queries.RUNS)
     skipped["beyond"] = _number(of, queries.COUNT_BEYOND)
     skipped["rare"] = _number(of, queries.COUNT_RARE)

@@ -81,7 +81,9 @@ def _lead(aggregates: Aggregates, made_at: str) -> str:
     if aggregates.first is None:
         return f"No events. Made {made_at}."
     names = ", ".join(aggregates.applications)
-    return f"{names} · {aggregates.events:,} events on {aggregates.days:,} days from {aggregates.first} · made {made_at}"
+    return (
+        f"{names} · {aggregates.events:,} events on {aggregates.days:,} days from {aggregates.first} · made {made_at}"
+    )
 
 
 def _data(aggregates: Aggregates, vocabularies: Mapping[str, Sequence[str]]) -> dict[str, Any]:
@@ -119,9 +121,10 @@ def _read(aggregates: Aggregates, read: Sequence[str]) -> str:
 
 
 def _section(number: int, section: Section) -> str:
+    title, note = escape(section.title), escape(section.note)
     return (
-        f'<section class="panel" aria-labelledby="more-{number}">\n<h2 id="more-{number}">{escape(section.title)}</h2>\n'
-        f'<p class="note">{escape(section.note)}</p>\n{_table(section.columns, section.rows)}\n</section>'
+        f'<section class="panel" aria-labelledby="more-{number}">\n<h2 id="more-{number}">{title}</h2>\n'
+        f'<p class="note">{note}</p>\n{_table(section.columns, section.rows)}\n</section>'
     )
 
 

@@ -16,8 +16,6 @@ MAX_APPLICATIONS: Final = 50
 MAX_COMMANDS: Final = 1000
 """Of all applications together; a page with more would be too large to open."""
 
-DAY_MS: Final = 86_400_000
-
 REASONS: Final = {
     "line": "lines, or parts of one, that are no OTLP/JSON request: damaged, torn or something else",
     "application": "spans without the name of an application (`service.name`)",
@@ -35,6 +33,9 @@ REASONS: Final = {
 }
 """What is left out, or not shown as what it is, in the order in which it is told."""
 
+LIMITS: Final = {"most_chars": MAX_COMMAND_CHARS, "most_ms": MAX_LATENCY_MS, "largest": MAX_LINE_BYTES}
+RANKS: Final = {"applications": MAX_APPLICATIONS, "commands": MAX_COMMANDS, "other": OTHER}
+
 _ATTRIBUTES: Final = "STRUCT(key VARCHAR, value STRUCT(stringValue VARCHAR, intValue VARCHAR, boolValue VARCHAR))[]"
 _SPAN: Final = f"STRUCT(traceId VARCHAR, spanId VARCHAR, startTimeUnixNano VARCHAR, attributes {_ATTRIBUTES})"
 COLUMNS: Final = {
@@ -42,13 +43,13 @@ COLUMNS: Final = {
 }
 
 
-def _value(attributes: str, key: str, kind: str) -> str:
-    return f"list_filter({attributes}, lambda one: one.key = '{key}')[1].value.{kind}"
-
+VALUE_OF: Final = """
+CREATE TEMP MACRO value_of(attributes, name) AS list_filter(attributes, lambda one: one.key = name)[1].value
+"""
 
 # What is damaged goes through all of this as one row without anything, so that it can be counted. `records` must be
 # said: without it one line that is a list makes its neighbours count as damaged, too.
-READ: Final = f"""
+READ: Final = """
 CREATE TABLE judged AS
 WITH requests AS (
     SELECT unnest(coalesce(resourceSpans, [NULL])) AS resource
@@ -56,7 +57,7 @@ WITH requests AS (
                    maximum_object_size = $largest)
 ), scopes AS (
     SELECT resource.scopeSpans IS NULL AS damaged,
-           {_value("resource.resource.attributes", "service.name", "stringValue")} AS application,
+           value_of(resource.resource.attributes, 'service.name').stringValue AS application,
            unnest(coalesce(resource.scopeSpans, [NULL])) AS scope
     FROM requests
 ), spans AS (
@@ -65,31 +66,31 @@ WITH requests AS (
     SELECT damaged, application,
            CASE WHEN length(span.traceId) = 32 THEN try_cast(span.traceId AS UUID) END AS trace_id,
            CASE WHEN length(span.spanId) = 16 THEN try_cast(repeat('0', 16) || span.spanId AS UUID) END AS span_id,
-           {_value("span.attributes", "franklinwh.command", "stringValue")} AS command,
+           value_of(span.attributes, 'franklinwh.command').stringValue AS command,
            try_cast(span.startTimeUnixNano AS UBIGINT) // 1000000 AS at_ms,
-           try_cast({_value("span.attributes", "franklinwh.execution_latency_ms", "intValue")} AS BIGINT) AS latency_ms,
-           {_value("span.attributes", "franklinwh.success", "boolValue")} AS success,
-           {_value("span.attributes", "franklinwh.execution_uuid", "stringValue")} AS execution_uuid
+           try_cast(value_of(span.attributes, 'franklinwh.execution_latency_ms').intValue AS BIGINT) AS latency_ms,
+           value_of(span.attributes, 'franklinwh.success').boolValue AS success,
+           value_of(span.attributes, 'franklinwh.execution_uuid').stringValue AS execution_uuid
     FROM spans
 )
 SELECT CASE
            WHEN damaged THEN 'line'
-           WHEN application IS NULL OR NOT regexp_full_match(application, '[a-z0-9][a-z0-9._-]{{0,63}}')
+           WHEN application IS NULL OR NOT regexp_full_match(application, '[a-z0-9][a-z0-9._-]{0,63}')
                THEN 'application'
            WHEN trace_id IS NULL OR span_id IS NULL THEN 'ids'
-           WHEN command IS NULL OR length(command) NOT BETWEEN 1 AND {MAX_COMMAND_CHARS} THEN 'command'
+           WHEN command IS NULL OR length(command) NOT BETWEEN 1 AND $most_chars THEN 'command'
            WHEN at_ms IS NULL THEN 'time'
-           WHEN latency_ms IS NULL OR latency_ms NOT BETWEEN 0 AND {MAX_LATENCY_MS} THEN 'latency'
+           WHEN latency_ms IS NULL OR latency_ms NOT BETWEEN 0 AND $most_ms THEN 'latency'
            WHEN success IS NULL OR success NOT IN ('true', 'false') THEN 'success'
            WHEN length(execution_uuid) = 36 AND execution_uuid[15] = '4'
                 AND try_cast(execution_uuid AS UUID) IS NOT NULL THEN
                CASE
                    WHEN $chosen IS NOT NULL AND application <> $chosen THEN 'chosen'
-                   WHEN at_ms // {DAY_MS} NOT BETWEEN $since AND $until THEN 'dates'
+                   WHEN at_ms // 86400000 NOT BETWEEN $since AND $until THEN 'dates'
                END
            ELSE 'uuid'
        END AS reason,
-       trace_id, span_id, application, command, (at_ms // {DAY_MS})::INTEGER AS day, at_ms::BIGINT AS at_ms,
+       trace_id, span_id, application, command, (at_ms // 86400000)::INTEGER AS day, at_ms::BIGINT AS at_ms,
        latency_ms, success = 'true' AS success, try_cast(execution_uuid AS UUID) AS execution_uuid
 FROM facts
 """
@@ -122,17 +123,17 @@ DELETE FROM judged WHERE rowid IN (
 )
 """
 
-RANK_COMMANDS: Final = f"""
+RANK_COMMANDS: Final = """
 CREATE TABLE commands AS
 WITH counted AS (
     SELECT application, command, count(*) AS runs FROM judged WHERE reason IS NULL GROUP BY ALL
 ), applications AS (
-    SELECT application FROM counted GROUP BY application ORDER BY sum(runs) DESC, application LIMIT {MAX_APPLICATIONS}
+    SELECT application FROM counted GROUP BY application ORDER BY sum(runs) DESC, application LIMIT $applications
 ), ranked AS (
     SELECT application, command, row_number() OVER (ORDER BY runs DESC, application, command) AS place
     FROM counted SEMI JOIN applications USING (application)
 ), named AS (
-    SELECT application, command AS said, CASE WHEN place <= {MAX_COMMANDS} THEN command ELSE '{OTHER}' END AS command
+    SELECT application, command AS said, CASE WHEN place <= $commands THEN command ELSE $other END AS command
     FROM ranked
 )
 SELECT application, said, command, said <> command AS rare, split_part(command, ' ', 1) AS of_group,

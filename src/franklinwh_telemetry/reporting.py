@@ -1,5 +1,7 @@
 """
-The command line's commands for maintainers, which are loaded only when one of them is asked for.
+The command line's part for `report`: what is asked for, of which files, against which vocabularies.
+
+Whatever reads events is loaded only when a report is made.
 """
 
 from __future__ import annotations
@@ -8,57 +10,49 @@ import json
 import os
 import time
 from datetime import date, datetime, timedelta, timezone
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
-from franklinwh_telemetry.applications import application_of
 from franklinwh_telemetry.console import Screen
 from franklinwh_telemetry.lookup import parse_application
-from franklinwh_telemetry.maintainer import source as sources
-from franklinwh_telemetry.program import application_name, load_vocabulary
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from franklinwh_telemetry.maintainer.source import Source
 
 DONE: Final = 0
 KEPT_DAYS: Final = 730
 """How far back a report goes unless it is told; what is older, or in the future, mostly comes from a wrong clock."""
 
-_EXAMPLES: Final = "\n".join(
-    [
-        "\b",
-        "Examples:",
-        "  franklinwh-telemetry report",
-        "  franklinwh-telemetry report /var/lib/otelcol/spans --output june.html --since 2026-06-01 --until 2026-06-30",
-        "  franklinwh-telemetry report spans.jsonl --application myapp --vocabulary myapp.telemetry:WORDS",
-        "  franklinwh-telemetry report spans.jsonl --vocabulary vocabularies/franklinwh-cloud.json",
-    ]
-)
+_EXAMPLES: Final = """\b
+Examples:
+  franklinwh-telemetry report
+  franklinwh-telemetry report /var/lib/otelcol/spans --since 2026-06-01 --until 2026-06-30 --output june.html
+  franklinwh-telemetry report spans.jsonl --application myapp --vocabulary myapp.telemetry:WORDS
+  franklinwh-telemetry report spans.jsonl --vocabulary vocabularies/franklinwh-cloud.json"""
 
 
-class Day(click.ParamType):
-    """A date of the calendar, in UTC."""
-
-    name = "YYYY-MM-DD"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> date:
-        """The date, or a usage error."""
-        if isinstance(value, date):
-            return value
-        try:
-            return date.fromisoformat(value)
-        except ValueError:
-            self.fail(f"{value!r} is no date such as 2026-06-30", param, ctx)
+def _day(_context: click.Context, _parameter: click.Parameter, text: str | None) -> date | None:
+    """A date of the calendar, or a usage error."""
+    try:
+        return None if text is None else date.fromisoformat(text)
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is no date such as 2026-06-30") from None
 
 
-@click.command(epilog=_EXAMPLES)
+@click.command("report", epilog=_EXAMPLES)
 @click.argument("paths", nargs=-1, type=click.Path(), metavar="[FILE|FOLDER]...")
 @click.option("--application", metavar="NAME", help="This application alone; default: all that are found.")
-@click.option("--since", type=Day(), help="The first day, in UTC; default: two years before the last.")
-@click.option("--until", type=Day(), help="The last day, in UTC; default: tomorrow, for clocks that are ahead.")
+@click.option(
+    "--since", callback=_day, metavar="YYYY-MM-DD", help="The first day, in UTC; default: two years before the last."
+)
+@click.option(
+    "--until",
+    callback=_day,
+    metavar="YYYY-MM-DD",
+    help="The last day, in UTC; default: tomorrow, for clocks that are ahead.",
+)
 @click.option(
     "--vocabulary",
     "specs",
@@ -68,7 +62,7 @@ class Day(click.ParamType):
 )
 @click.option("--output", type=click.Path(), default="report.html", show_default=True, help="The page to write.")
 @click.option("--force", is_flag=True, help="Overwrite a file that is no report.")
-def report(  # noqa: D417 - click tells of each
+def make_report(
     paths: tuple[str, ...],
     application: str | None,
     since: date | None,
@@ -78,12 +72,13 @@ def report(  # noqa: D417 - click tells of each
     force: bool,  # noqa: FBT001 - a flag of the command line
 ) -> int:
     """
-    Write a page of what was run, how long it took, what failed, and what nobody used.
+    For maintainers: write a page of what was run, how long it took, what failed, and what nobody used.
 
     It reads OTLP JSON lines: files of the Collector's `file` backend, folders of them, or, if none is named, what is
     kept on this machine. The page is one file, needs no network, and holds counts alone.
     """
-    from franklinwh_telemetry.maintainer.report import Asked, RefusedError, write_report  # noqa: PLC0415 - seldom needed
+    from franklinwh_telemetry.maintainer import source as sources  # noqa: PLC0415 - `run` needs none of this
+    from franklinwh_telemetry.maintainer.report import Asked, RefusedError, write_report  # noqa: PLC0415
 
     if application is not None and parse_application(application) is None:
         raise click.UsageError(f"no application can be called {application!r}")
@@ -95,9 +90,7 @@ def report(  # noqa: D417 - click tells of each
         raise click.ClickException(source)
     asked = Asked(since=first, until=last, application=application)
     try:
-        lines = write_report(
-            source, asked, output, vocabulary_of=_vocabulary_of(known), now_ms=now_ms, force=force
-        )
+        lines = write_report(source, asked, output, vocabulary_of=_vocabulary_of(known), now_ms=now_ms, force=force)
     except RefusedError as refused:
         raise click.ClickException(str(refused)) from refused
     screen = Screen()
@@ -119,6 +112,8 @@ def _dates(since: date | None, until: date | None, today: date) -> tuple[date, d
 
 def _vocabularies(specs: Sequence[str], application: str | None) -> dict[str, Sequence[str]]:
     """The commands of each application that `--vocabulary` tells of."""
+    from franklinwh_telemetry.program import application_name, load_vocabulary  # noqa: PLC0415 - as above
+
     known: dict[str, Sequence[str]] = {}
     for spec in specs:
         if os.path.isfile(spec):
@@ -146,6 +141,8 @@ def _from_file(path: str) -> dict[str, Sequence[str]]:
 
 
 def _vocabulary_of(known: dict[str, Sequence[str]]) -> Callable[[str], Sequence[str]]:
+    from franklinwh_telemetry.applications import application_of  # noqa: PLC0415 - as above
+
     def commands(name: str) -> Sequence[str]:
         if name in known:
             return known[name]
