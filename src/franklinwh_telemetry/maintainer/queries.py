@@ -44,7 +44,7 @@ COLUMNS: Final = {
 
 
 VALUE_OF: Final = """
-CREATE TEMP MACRO value_of(attributes, name) AS list_filter(attributes, lambda one: one.key = name)[1].value
+CREATE TEMP MACRO value_of(attributes, name) AS [one.value for one in attributes if one.key = name][1]
 """
 
 # What is damaged goes through all of this as one row without anything, so that it can be counted. `records` must be
