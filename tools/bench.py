@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import bench_process
 import bench_record
+import bench_reliability
 import bench_report
 import bench_sender
 
@@ -35,6 +36,7 @@ PARTS: dict[str, Callable[..., Table]] = {
     "record": bench_record.measure_record,
     "sender": bench_sender.measure,
     "process": bench_process.measure,
+    "reliability": bench_reliability.measure,
 }
 
 ON_REQUEST: dict[str, Callable[..., Table]] = {"report": bench_report.measure}

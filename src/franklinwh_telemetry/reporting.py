@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from franklinwh_telemetry.console import Screen
+from franklinwh_telemetry.console import Screen, examples
 from franklinwh_telemetry.lookup import parse_application
 
 if TYPE_CHECKING:
@@ -25,12 +25,12 @@ DONE: Final = 0
 KEPT_DAYS: Final = 730
 """How far back a report goes unless it is told; what is older, or in the future, mostly comes from a wrong clock."""
 
-_EXAMPLES: Final = """\b
-Examples:
-  franklinwh-telemetry report
-  franklinwh-telemetry report /var/lib/otelcol/spans --since 2026-06-01 --until 2026-06-30 --output june.html
-  franklinwh-telemetry report spans.jsonl --application myapp --vocabulary myapp.telemetry:WORDS
-  franklinwh-telemetry report spans.jsonl --vocabulary vocabularies/franklinwh-cloud.json"""
+_EXAMPLES: Final = examples(
+    "report",
+    "report /var/lib/otelcol/spans --since 2026-06-01 --until 2026-06-30 --output june.html",
+    "report spans.jsonl --application myapp --vocabulary myapp.telemetry:WORDS",
+    "report spans.jsonl --vocabulary vocabularies/franklinwh-cloud.json",
+)
 
 
 def _day(_context: click.Context, _parameter: click.Parameter, text: str | None) -> date | None:
