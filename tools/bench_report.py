@@ -127,13 +127,16 @@ def measure(*, quick: bool) -> Table:
         size_mb = sum(path.stat().st_size for path in paths) / 1e6
         page, frame = Path(folder, "report.html"), Path(folder, "frame.json")
         asked = ("--since", "2025-06-01", "--until", "2026-06-01", "--output", str(page))
+        loads = [_load()]
         ours = run(sys.executable, "-m", "franklinwh_telemetry", "report", folder, *asked)
+        loads.append(_load())
         theirs = run(str(with_pandas()), "-c", WITH_PANDAS, str(frame), *map(str, paths))
+        loads.append(_load())
         rows = [
             _row(events, size_mb, "report", ours, page),
             _row(events, size_mb, PANDAS, theirs, frame),
         ]
-    return Table("report", "The report of many events", METHOD, COLUMNS, rows, [_versions()])
+    return Table("report", "The report of many events", METHOD, COLUMNS, rows, [_circumstances(loads)])
 
 
 def write(folder: Path, events: int) -> list[Path]:
@@ -182,5 +185,15 @@ def _row(events: int, size_mb: float, name: str, found: Run, output: Path) -> tu
     )  # fmt: skip
 
 
-def _versions() -> str:
-    return f"DuckDB {duckdb.__version__}, {PANDAS}, measured {time.strftime('%Y-%m-%d', time.gmtime())}."
+def _circumstances(loads: Sequence[float]) -> str:
+    day = time.strftime("%Y-%m-%d", time.gmtime())
+    told = ", ".join(f"{load:.1f}" for load in loads)
+    return (
+        f"DuckDB {duckdb.__version__}, {PANDAS}, {os.cpu_count()} processors, {day}; the load of the machine before, "
+        f"between and after was {told}, and where it is above the number of processors only CPU seconds compare."
+    )
+
+
+def _load() -> float:
+    """The load of the last minute, where the system tells."""
+    return os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
