@@ -7,8 +7,15 @@ import re
 import sys
 from pathlib import Path
 
+import pytest
+
 import support
 from franklinwh_telemetry.launch import SENDER_MARK
+
+PATIENCE_S = 400.0
+"""The demo starts some twenty processes one after the other: seconds, but not on a machine that does much else."""
+
+pytestmark = pytest.mark.timeout(900)
 
 AUDIT = """
 import os, sys
@@ -32,6 +39,7 @@ def test_demo_delivers_everything_and_connects_to_loopback_only(tmp_path, monkey
 
     ended = support.run(
         [sys.executable, "-m", "franklinwh_telemetry", "demo"],
+        timeout_s=PATIENCE_S,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(path)},
     )
 
@@ -51,7 +59,7 @@ def test_demo_writes_what_a_maintainer_sees(monkeypatch):
     command = "import sys; {}from franklinwh_telemetry.cli import main; main()"
     asked = ["demo", "--report", "demo.html"]
 
-    ended = support.run([sys.executable, "-c", command.format(""), *asked])
+    ended = support.run([sys.executable, "-c", command.format(""), *asked], timeout_s=PATIENCE_S)
 
     assert (ended.returncode, ended.stderr) == (0, "")
     assert ended.stdout.splitlines()[-3:] == ["Report: demo.html", "", "demo: recorded 6, delivered 6, lost 0"]
@@ -67,7 +75,8 @@ def test_demo_writes_what_a_maintainer_sees(monkeypatch):
         "tou --extended",
     }
 
-    without = support.run([sys.executable, "-c", command.format("sys.modules['duckdb'] = None; "), *asked])
+    without_duckdb = command.format("sys.modules['duckdb'] = None; ")
+    without = support.run([sys.executable, "-c", without_duckdb, *asked], timeout_s=PATIENCE_S)
 
     assert (without.returncode, without.stderr) == (0, "")
     assert without.stdout.splitlines()[-3] == (
