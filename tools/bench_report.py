@@ -175,7 +175,8 @@ def with_pandas() -> Path:
 
 def _row(events: int, size_mb: float, name: str, found: Run, output: Path) -> tuple[Cell, ...]:
     if found.status:
-        return (f"{events:,}", f"{size_mb:,.0f}", name, f"status {found.status}: {found.said[-200:]}", *[None] * 4)
+        problem = f"status {found.status}: {found.said.strip()[-200:]}"
+        return (f"{events:,}", f"{size_mb:,.0f}", name, problem, *[None] * 4)
     counted = next((line.split(" ")[0] for line in reversed(found.said.splitlines()) if line[:1].isdigit()), "-")
     figures: Sequence[float] = (found.wall_s, found.cpu_s)
     shown = [f"{figure:.1f}" for figure in figures]
