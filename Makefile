@@ -28,7 +28,8 @@ collector: setup ## build the Collector, unless these sources have been built be
 	@$(BIN)/python tools/collector.py build
 
 demo: setup ## the main job, end to end, on this machine alone
-	@$(BIN)/franklinwh-telemetry demo
+	@mkdir -p build
+	@$(BIN)/franklinwh-telemetry demo --report build/demo-report.html
 
 demo-collector: setup ## the same through the real Collector to a PostHog on this machine, and directly, and to a file
 	@$(BIN)/python tools/demo_collector.py
