@@ -34,7 +34,7 @@ SETTLED_NS = 200_000_000
 
 LASTING = re.compile(
     r"counts/\w+|last-error|uuid-[0-9a-f]{16}|"
-    r"spool-[0-9a-f]{16}/(lock|manifest\.json|key-is-good|telemetry\.jsonl|counts/\w+|journal/\d{12}\.request|crowd/\d+)"
+    r"spool-[0-9a-f]{16}/(lock|manifest\.(json|lock)|key-is-good|telemetry\.jsonl|counts/\w+|journal/\d{12}\.request|crowd/\d+)"
 )
 """Every file that may lie in an application's folder while no run is under way and nothing waits."""
 
