@@ -1,0 +1,103 @@
+"""
+The survivors: mutants that no test kills, one line each with the reason why none could, and the table of the results.
+
+A line is `module: line of the source: what -> becomes  # reason`; it is known again by all but the reason, so that it
+does not change with a line's number.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+UNEXPLAINED = "UNEXPLAINED"
+MARK = "  # "
+HEADER = """\
+# Mutants that no test kills, each with the reason why none could: `make mutate` fails for one without a reason, and for
+# a reason without its mutant. It writes this file; the reasons, after the last "  # " of a line, are written by people.
+"""
+BEGIN, END = "<!-- results: begin -->\n", "<!-- results: end -->\n"
+ROW = re.compile(r"\| `([^`]+)` \|")
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of the mutants of one module; `stillborn` ones do not compile, and are none."""
+
+    module: str
+    mutants: int
+    survivors: tuple[str, ...]
+    took_s: float
+    stillborn: int = 0
+
+    @property
+    def killed(self) -> int:
+        """How many a test, or the time limit, has shown."""
+        return self.mutants - len(self.survivors)
+
+
+def keys(told: Iterable[tuple[str, str, str, str]]) -> list[str]:
+    """What mutants are known by, from module, line, what and becomes; the second of two that read alike is numbered."""
+    seen: Counter[str] = Counter()
+    found = []
+    for module, line, what, becomes in told:
+        key = f"{module}: {line}: {what} -> {becomes}"
+        seen[key] += 1
+        found.append(key if seen[key] == 1 else f"{key} ({seen[key]})")
+    return found
+
+
+def parse(text: str) -> dict[str, str]:
+    """The reasons in a file of survivors, by what each mutant is known by; one without a reason is not among them."""
+    reasons = {}
+    for line in text.splitlines():
+        key, _, reason = line.rpartition(MARK)
+        if key and not line.startswith("#") and reason.strip() and reason != UNEXPLAINED:
+            reasons[key] = reason.strip()
+    return reasons
+
+
+def module_of(key: str) -> str:
+    """The module of a mutant."""
+    return key.partition(": ")[0]
+
+
+def written(reasons: dict[str, str], results: Iterable[Result], order: Iterable[str]) -> str:
+    """The file: every survivor of these results, what was known of other modules, and reasons that match nothing."""
+    lines = dict(reasons)
+    for result in results:
+        for key in result.survivors:
+            lines.setdefault(key, UNEXPLAINED)
+    rank = {module: place for place, module in enumerate(order)}
+    sorted_keys = sorted(lines, key=lambda key: (rank.get(module_of(key), len(rank)), key))
+    return HEADER + "".join(f"{key}{MARK}{lines[key]}\n" for key in sorted_keys)
+
+
+def faults(reasons: dict[str, str], results: Iterable[Result]) -> list[str]:
+    """What makes the run fail, one line each: a survivor without a reason, a reason without its survivor."""
+    found = []
+    for result in results:
+        found += [f"survived, and no test or reason says why: {key}" for key in result.survivors if key not in reasons]
+        stale = [key for key in reasons if module_of(key) == result.module and key not in result.survivors]
+        found += [f"is killed now, or is not there: take the line out: {key}" for key in stale]
+    return found
+
+
+def table(page: str, results: Iterable[Result], order: Iterable[str]) -> str:
+    """The page with the rows of these results in its table, the others as they were, and the sum below."""
+    before, _, rest = page.partition(BEGIN)
+    old, _, after = rest.partition(END)
+    rows = {match[1]: line for line in old.splitlines() if (match := ROW.match(line))}
+    for result in results:
+        cells = (result.mutants, result.killed, len(result.survivors), f"{result.took_s:.0f} s")
+        rows[result.module] = f"| `{result.module}` | " + " | ".join(str(cell) for cell in cells) + " |"
+    kept = [rows[module] for module in order if module in rows]
+    sums = [sum(int(row.split("|")[column]) for row in kept) for column in (2, 3, 4)]
+    head = ["| module | mutants | killed | explained | took |", "|---|---|---|---|---|"]
+    total = "| all | " + " | ".join(str(number) for number in sums) + " | |"
+    return before + BEGIN + "\n".join([*head, *kept, total]) + "\n" + END + after
