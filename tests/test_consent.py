@@ -270,6 +270,33 @@ def test_every_reason_explains_itself() -> None:
         assert "(detail)" in line
 
 
+def test_reasons_say_what_is_wrong_and_how_to_mend_it() -> None:
+    """Each reason has its own line, with the place in front and the detail, if there is one, behind."""
+    lines = {each.name: Denied(each, "franklinwh.ini").explanation for each in DenialReason}
+    assert lines == {
+        name: f"franklinwh.ini: {text}"
+        for name, text in {
+            "NO_INI": "there is no such file, and no other franklinwh.ini that says yes; `on` writes one",
+            "NO_SECTION": "it has no section for this application; `on` adds it",
+            "NOT_DECIDED": "its section does not say `enabled`; `on` or `off` decides",
+            "DISABLED": "it says no; `on` changes that",
+            "NOT_BOOLEAN": "its `enabled` is neither true nor false; write one of the two",
+            "UNREADABLE": "it cannot be read; make it a regular file that this user may read",
+            "MALFORMED": "it is not a well-formed ini file; correct it",
+            "WORLD_WRITABLE": "everybody on this machine may write to it; take that away with chmod o-w",
+            "FOREIGN_OWNER": "it belongs to another user; give it to this one, or name it explicitly",
+            "UUID_NOT_RANDOM": "the execution UUID is not a random one (version 4); take the `uuid` out and one is made",
+            "POLICY_OUTDATED": "what was agreed to is not the policy of today; read it and answer with `on` or `off`",
+            "DESTINATION_CHANGED": "what was agreed to is another destination; answer again with `on` or `off`",
+            "BAD_DESTINATION": "the destination is not usable; correct it",
+            "DO_NOT_TRACK": "this environment variable asks not to be tracked; unset it if that is not meant",
+            "SWITCHED_OFF": "this environment variable switches telemetry off; unset it if that is not meant",
+            "HOST_DECLINED": "the program's own setting does not say yes; switch it on there",
+        }.items()
+    }
+    assert Denied(DenialReason.DISABLED, "a", "[b]").explanation == "a: it says no; `on` changes that ([b])"
+
+
 def test_withdrawals() -> None:
     """Only a user's own no, or no yes any more, discards what waits; every other denial merely stops it."""
     assert {each for each in DenialReason if Denied(each, "x").is_withdrawal} == {

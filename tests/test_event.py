@@ -102,6 +102,24 @@ def test_size_limit():
     assert decode(data.ljust(MAX_RECORD_BYTES + 1), VOCABULARY) is RecordRefusal.TOO_LARGE
 
 
+def test_limits_are_those_that_are_promised():
+    """Seven days, the last start whose end fits 64 bits of nanoseconds, four KiB; a version that no record may skip."""
+    limits = (event.MAX_LATENCY_MS, event.MAX_EXECUTED_AT_MS, event.MAX_RECORD_BYTES, event.RECORD_VERSION)
+    assert limits == (604_800_000, 18_446_139_273_709, 4_096, 1)
+
+
+def test_refusals_say_what_is_wrong():
+    """Each refusal has its own words, which a developer's test shows."""
+    assert {refusal.name: refusal.value for refusal in RecordRefusal} == {
+        "TOO_LARGE": "larger than a record can be",
+        "NOT_JSON": "not JSON",
+        "NEWER_VERSION": "written by a newer version",
+        "WRONG_KEYS": "keys missing or too many",
+        "WRONG_VALUE": "a value of the wrong type or out of range",
+        "UNKNOWN_COMMAND": "a command that is not in the vocabulary",
+    }
+
+
 @pytest.mark.parametrize(
     "data",
     [
@@ -382,7 +400,7 @@ def test_no_text_becomes_another_uuid(text):
 @given(st.binary(min_size=16, max_size=16))
 def test_drawn_uuid_is_random_and_can_be_read(drawn):
     """The version and variant are set, the other 122 bits are the source's, and the id is one that is read again."""
-    made = draw_execution_uuid(lambda size: drawn[:size])
+    made = draw_execution_uuid(lambda size: (drawn + drawn)[:size])
     mask = ~(0xF << 76 | 0x3 << 62)
 
     assert parse_execution_uuid(str(made)) == made

@@ -25,7 +25,7 @@ import tempfile
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,7 +34,7 @@ import survivors
 from environments import ROOT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Container, Iterable
 
     from survivors import Result
 
@@ -184,33 +184,36 @@ def mutants_of(subject: Subject, root: Path) -> list[mutants.Mutant]:
     return [mutant for mutant in found if not subject.only or mutant.where.partition(".")[0] in subject.only]
 
 
-def judge(subject: Subject, triers: list[PythonTrier] | list[GoTrier], root: Path) -> Result:
-    """Try every mutant of a module, one with each trier at a time."""
+def judge(
+    subject: Subject, triers: list[PythonTrier] | list[GoTrier], root: Path, known: Container[str] | None = None
+) -> Result:
+    """Try every mutant of a module, or those that are *known* to have survived, one with each trier at a time."""
     begin_s = time.monotonic()
-    for trier in triers:
-        trier.prepare(subject)
-    all_mutants = mutants_of(subject, root)
+    with ThreadPoolExecutor(len(triers)) as pool:
+        list(pool.map(lambda trier: trier.prepare(subject), triers))
+    found = mutants_of(subject, root)
+    told = survivors.keys((subject.module, mutant.line, mutant.what, mutant.becomes) for mutant in found)
+    wanted = [(key, mutant) for key, mutant in zip(told, found, strict=True) if known is None or key in known]
     free: queue.SimpleQueue[PythonTrier | GoTrier] = queue.SimpleQueue()
     for trier in triers:
         free.put(trier)
-    done = Progress(subject.module, len(all_mutants))
+    progress = Progress(subject.module, len(wanted))
 
-    def status(mutant: mutants.Mutant) -> str:
+    def status(key: str, mutant: mutants.Mutant) -> str:
         trier = free.get()
         try:
             answer = trier.ask(subject, mutant.source)
         finally:
             free.put(trier)
-        done.note(mutant, answer)
+        progress.note(key, answer)
         return str(answer["status"])
 
     with ThreadPoolExecutor(len(triers)) as pool:
-        statuses = list(pool.map(status, all_mutants))
-    born = [(mutant, status) for mutant, status in zip(all_mutants, statuses, strict=True) if status != "stillborn"]
-    told = survivors.keys((subject.module, mutant.line, mutant.what, mutant.becomes) for mutant, _ in born)
-    alive = tuple(key for key, (_, status) in zip(told, born, strict=True) if status == "survived")
+        statuses = list(pool.map(lambda pair: status(*pair), wanted))
+    alive = tuple(key for (key, _), status in zip(wanted, statuses, strict=True) if status == "survived")
+    stillborn = statuses.count("stillborn")
     took_s = time.monotonic() - begin_s
-    return survivors.Result(subject.module, len(born), alive, took_s, len(statuses) - len(born))
+    return survivors.Result(subject.module, len(wanted) - stillborn, alive, took_s, stillborn)
 
 
 class Progress:
@@ -220,18 +223,18 @@ class Progress:
         self.module, self.total, self.tried = module, total, 0
         self.lock = threading.Lock()
 
-    def note(self, mutant: mutants.Mutant, answer: dict[str, Any]) -> None:
+    def note(self, key: str, answer: dict[str, Any]) -> None:
         """Count one, and say so now and then."""
         with self.lock:
             self.tried += 1
             if answer["status"] == "survived":
-                print(f"  survived: {mutant.line}: {mutant.what} -> {mutant.becomes}", flush=True)
+                print(f"  survived: {key}", flush=True)
             if self.tried % 50 == 0 or self.tried == self.total:
                 print(f"  {self.module}: {self.tried} of {self.total}", flush=True)
 
 
-def run(subjects: Iterable[Subject], root: Path, order: Iterable[str]) -> list[Result]:
-    """Judge modules one after the other, and write down each as soon as it is done."""
+def run(subjects: Iterable[Subject], root: Path, order: Iterable[str], *, again: bool = False) -> list[Result]:
+    """Judge modules one after the other, all of it or *again* what survived, and write down each when it is done."""
     results = []
     with tempfile.TemporaryDirectory(prefix="franklinwh-telemetry-mutants-") as folder:
         copies = [Path(folder).resolve() / str(number) for number in range(PROCESSES)]
@@ -241,7 +244,14 @@ def run(subjects: Iterable[Subject], root: Path, order: Iterable[str]) -> list[R
             pythons = [open_triers.enter_context(contextlib.closing(PythonTrier(copy))) for copy in copies]
             for subject in subjects:
                 print(subject.module, flush=True)
-                result = judge(subject, [GoTrier(copy) for copy in copies] if subject.is_go else pythons, root)
+                triers = [GoTrier(copy) for copy in copies] if subject.is_go else pythons
+                if again:
+                    page = (root / PAGE).read_text(encoding="utf-8")
+                    known = survivors.listed((root / SURVIVORS).read_text(encoding="utf-8"))
+                    result = judge(subject, triers, root, known)
+                    result = replace(result, mutants=survivors.counted(page)[subject.module])
+                else:
+                    result = judge(subject, triers, root)
                 results.append(result)
                 write_down(result, root, order)
     return results
@@ -265,11 +275,14 @@ def main() -> int:
     """Judge the modules that the command line names, or all."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").strip().partition("\n")[0])
     parser.add_argument("modules", nargs="*", metavar="MODULE", help=f"any of: {', '.join(ORDER)}")
-    wanted = parser.parse_args().modules
+    parser.add_argument("--again", action="store_true", help="only what survived the last time")
+    arguments = parser.parse_args()
+    wanted = arguments.modules
     unknown = [module for module in wanted if module not in ORDER]
     if unknown:
         parser.error(f"{unknown[0]} is not mutated; name one of: {', '.join(ORDER)}")
-    results = run([subject for subject in SUBJECTS if not wanted or subject.module in wanted], ROOT, ORDER)
+    subjects = [subject for subject in SUBJECTS if not wanted or subject.module in wanted]
+    results = run(subjects, ROOT, ORDER, again=arguments.again)
     found = survivors.faults(reasons(ROOT), results)
     for result in results:
         print(f"{result.module}: {result.mutants} mutants, {result.killed} killed, {len(result.survivors)} survived")

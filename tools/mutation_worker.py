@@ -44,13 +44,13 @@ FIRST_TIME_S = 1_000_000_000
 
 
 class Watching:
-    """Of one pytest: puts the tests in order, and notes how long each took and which failed."""
+    """Of one pytest: puts the tests in order, notes how long each took, and ends with the first that fails."""
 
-    def __init__(self, killers: list[str], durations_s: dict[str, float]) -> None:
+    def __init__(self, copy: Path, killers: list[str], durations_s: dict[str, float]) -> None:
+        self.copy = copy
         self.killers = killers
         self.durations_s = durations_s
         self.took_s: dict[str, float] = {}
-        self.failed: list[str] = []
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Put first what killed last, then what takes least; of a new test it is not known yet."""
@@ -65,7 +65,13 @@ class Watching:
         """Note a part of a test: its setup, its call or its end."""
         self.took_s[report.nodeid] = self.took_s.get(report.nodeid, 0.0) + report.duration
         if report.failed:
-            self.failed.append(report.nodeid)
+            # One is enough, and whatever else this process would still do takes longer than that took.
+            self.write([report.nodeid])
+            os._exit(pytest.ExitCode.TESTS_FAILED)
+
+    def write(self, failed: list[str]) -> None:
+        """Leave behind what was found."""
+        (self.copy / REPORT).write_text(json.dumps({"took_s": self.took_s, "failed": failed}))
 
 
 class Worker:
@@ -141,12 +147,12 @@ class Worker:
         for stream in (1, 2):
             os.dup2(output, stream)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-        watching = Watching(self.killers, self.durations_s)
-        options = ["-x", "-q", "-p", "no:cacheprovider", "--basetemp", "mutation-temporary"]
+        watching = Watching(self.copy, self.killers, self.durations_s)
+        options = ["-x", "-q", "--tb=line", "-p", "no:cacheprovider", "--basetemp", "mutation-temporary"]
         # The libraries are loaded already, and those that are plugins of pytest too.
         options += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]
         status = pytest.main([*options, *tests], plugins=[watching])
-        Path(REPORT).write_text(json.dumps({"took_s": watching.took_s, "failed": watching.failed}))
+        watching.write([])
         return status
 
 

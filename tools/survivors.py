@@ -22,6 +22,7 @@ HEADER = """\
 # a reason without its mutant. It writes this file; the reasons, after the last "  # " of a line, are written by people.
 """
 BEGIN, END = "<!-- results: begin -->\n", "<!-- results: end -->\n"
+MAX_SHOWN = 60
 ROW = re.compile(r"\| `([^`]+)` \|")
 
 
@@ -46,20 +47,32 @@ def keys(told: Iterable[tuple[str, str, str, str]]) -> list[str]:
     seen: Counter[str] = Counter()
     found = []
     for module, line, what, becomes in told:
-        key = f"{module}: {line}: {what} -> {becomes}"
+        key = f"{module}: {line}: {shortened(what)} -> {shortened(becomes)}"
         seen[key] += 1
         found.append(key if seen[key] == 1 else f"{key} ({seen[key]})")
     return found
 
 
+def shortened(text: str) -> str:
+    """A text that the line shows anyway need not stand there twice in full."""
+    return text if len(text) <= MAX_SHOWN else f"{text[: MAX_SHOWN - 3]}..."
+
+
+def listed(text: str) -> dict[str, str]:
+    """What is after each mutant in a file of survivors, by what it is known by."""
+    lines = (line.rpartition(MARK) for line in text.splitlines() if not line.startswith("#"))
+    return {key: reason.strip() for key, _, reason in lines if key}
+
+
 def parse(text: str) -> dict[str, str]:
-    """The reasons in a file of survivors, by what each mutant is known by; one without a reason is not among them."""
-    reasons = {}
-    for line in text.splitlines():
-        key, _, reason = line.rpartition(MARK)
-        if key and not line.startswith("#") and reason.strip() and reason != UNEXPLAINED:
-            reasons[key] = reason.strip()
-    return reasons
+    """The reasons in a file of survivors; a mutant without one is not among them."""
+    return {key: reason for key, reason in listed(text).items() if reason not in ("", UNEXPLAINED)}
+
+
+def counted(page: str) -> dict[str, int]:
+    """How many mutants of each module the page's table tells of."""
+    rows = (line for line in page.splitlines() if ROW.match(line))
+    return {row.split("`")[1]: int(row.split("|")[2]) for row in rows}
 
 
 def module_of(key: str) -> str:
