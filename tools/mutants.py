@@ -95,7 +95,16 @@ def mutants(source: str) -> Iterator[Mutant]:
             changed = ast.unparse(ast.fix_missing_locations(tree))
             place.put(place.node)
             line = lines[place.line_number - 1].strip()
-            yield Mutant(line, one_line(place.node), one_line(replacement), place.where, changed)
+            yield Mutant(line, *difference(place.node, replacement), place.where, changed)
+
+
+def difference(node: ast.AST, replacement: ast.AST) -> tuple[str, str]:
+    """What was there and what is there now, as source; of many operands, the one that was left out."""
+    if isinstance(node, ast.BoolOp) and not isinstance(replacement, ast.Constant):
+        kept = replacement.values if isinstance(replacement, ast.BoolOp) else [replacement]
+        (gone,) = [value for value in node.values if not any(value is one for one in kept)]
+        return one_line(gone), f"left out of {'and' if isinstance(node.op, ast.And) else 'or'}"
+    return one_line(node), one_line(replacement)
 
 
 def one_line(node: ast.AST) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import importlib
 import json
 import os
 import shutil
@@ -22,14 +23,26 @@ from typing import TYPE_CHECKING, Any
 
 import hypothesis
 import pytest
+from _pytest.config import default_plugins
 
-with contextlib.suppress(ImportError):  # what most tests load, so that no fork has to
-    import click
-    import hypothesis.strategies
-    import opentelemetry.exporter.otlp.proto.http.trace_exporter
-    import opentelemetry.sdk.trace.export
-    import requests
-    import rich.console  # noqa: F401
+LOADED = (
+    *(f"_pytest.{name}" for name in default_plugins),
+    "_hypothesis_pytestplugin",
+    "asyncio",
+    "click",
+    "hypothesis.strategies",
+    "opentelemetry.exporter.otlp.proto.http.trace_exporter",
+    "opentelemetry.sdk.trace.export",
+    "pdb",
+    "pytest_timeout",
+    "requests",
+    "rich.console",
+    "trustme",
+)
+"""What the tests, or pytest for them, load; here once, so that no fork has to."""
+for library in LOADED:
+    with contextlib.suppress(ImportError):
+        importlib.import_module(library)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -148,7 +161,7 @@ class Worker:
             os.dup2(output, stream)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         watching = Watching(self.copy, self.killers, self.durations_s)
-        options = ["-x", "-q", "--tb=line", "-p", "no:cacheprovider", "--basetemp", "mutation-temporary"]
+        options = ["-x", "-q", "--tb=line", "-p", "no:cacheprovider", "-p", "no:anyio", "--basetemp", "mutation-temporary"]
         # The libraries are loaded already, and those that are plugins of pytest too.
         options += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]
         status = pytest.main([*options, *tests], plugins=[watching])
