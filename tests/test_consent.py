@@ -12,7 +12,7 @@ from uuid import UUID, uuid1, uuid4
 import pytest
 
 import support
-from franklinwh_telemetry import inifile, lookup
+from franklinwh_telemetry import inifile, lookup, system
 from franklinwh_telemetry.consent import HOST, Granted, host_consent, read_consent
 from franklinwh_telemetry.denial import DenialReason, Denied
 from support import posix_only
@@ -26,6 +26,15 @@ YES = "[telemetry]\nenabled = true\n"
 NO = "[telemetry]\nenabled = false\n"
 ACCOUNT = "[energy.franklinwh.com]\nemail = surprise@example.com\npassword = 50%surprise\n"
 needs_root = pytest.mark.skipif(support.effective_uid != 0, reason="only root can give files away")
+
+
+def raising(error: type[Exception]) -> Any:
+    """A function that does nothing else, whatever it is given."""
+
+    def raise_it(*_: object) -> None:
+        raise error
+
+    return raise_it
 
 
 class Place:
@@ -157,6 +166,7 @@ def test_words_for_neither(place, text) -> None:
         (f"{YES}policy = -3\n", DenialReason.POLICY_OUTDATED),
         (f"{YES}policy = 3.0\n", DenialReason.POLICY_OUTDATED),
         (f"{YES}policy = ٣\n", DenialReason.POLICY_OUTDATED),
+        (f"{YES}policy = 1000000000\n", DenialReason.POLICY_OUTDATED),
         (f"{YES}policy = {'9' * 5000}\n", DenialReason.POLICY_OUTDATED),
     ],
 )
@@ -523,6 +533,9 @@ def test_home_that_is_none(place, monkeypatch, variable) -> None:
 
     monkeypatch.setattr("pwd.getpwuid", unknown)
     assert reason(place.read(home=None, environ=environ)) is DenialReason.NO_INI
+    monkeypatch.setattr(os, "getcwd", raising(FileNotFoundError))
+    # Without a working folder and a home there is not even a place to name.
+    assert place.read(cwd=None, home=None, environ=environ) == Denied(DenialReason.NO_INI, "franklinwh.ini")
 
 
 def test_home_by_variable(place) -> None:
@@ -553,6 +566,18 @@ def test_policy_agreed_to(place, agreed, today) -> None:
     """A policy of today or later covers today's, compared as numbers."""
     place.write(cwd=f"{YES}policy = {agreed}\n")
     assert granted(place.read(policy_version=today)).policy == agreed
+
+
+def test_policy_details_and_default(place) -> None:
+    """Without a version given, today's is the first; the denial says both, or that there is no number."""
+    place.write(cwd=f"{YES}policy = 1\n")
+    assert granted(place.read()).policy == granted(place.ask_host()).policy == 1
+    for text, detail in (("0", "version 0, today's is 1"), ("surprise", "its `policy` is not a version number")):
+        place.write(cwd=f"{YES}policy = {text}\n")
+        expected = Denied(DenialReason.POLICY_OUTDATED, str(place.paths["cwd"]), detail)
+        assert place.read() == place.ask_host() == expected
+    place.write(cwd=YES)
+    assert granted(place.read()).policy is None
 
 
 def test_live(place) -> None:
@@ -643,16 +668,32 @@ def test_host_and_destinations(place) -> None:
     place.write(below="[telemetry]\ndestination = A.example\n")
     assert granted(place.ask_host()).consented_host == "a.example"
     place.write(below="[telemetry]\ndestination = b.example\n")
-    assert reason(place.ask_host()) is DenialReason.DESTINATION_CHANGED
+    expected = Denied(DenialReason.DESTINATION_CHANGED, str(place.paths["home"]), "two files name different ones")
+    assert place.ask_host() == expected
 
 
 # --- names and values
 
 
-@pytest.mark.parametrize("name", ["a", "0", "franklinwh-cloud", "my_app.v2", "a" * 64])
+@pytest.mark.parametrize(
+    "name", ["a", "0", "franklinwh-cloud", "my_app.v2", "a" * 64, "a.con", "console", "com", "com10", "com-1", "lpt10"]
+)
 def test_application_names(name) -> None:
     """A name is lower-case ASCII that is safe in an ini, a path and a span."""
     assert lookup.parse_application(name) == name
+
+
+@pytest.mark.parametrize("device", ["con", "prn", "aux", "nul", "com0", "com1", "com9", "lpt0", "lpt9"])
+def test_no_device_is_an_application(device) -> None:
+    """A device's name, with whatever is behind a dot, is no folder's; nor is one that ends in a dot."""
+    for name in (device, f"{device}.ini", f"{device}.a.b", "myapp."):
+        assert lookup.parse_application(name) is None
+
+
+def test_where_a_whole_machine_says_no() -> None:
+    """The machine's file lies in the system's own folder, under the name that it has everywhere."""
+    assert lookup.MACHINE_INI == os.path.join(system.MACHINE_FOLDER, "franklinwh.ini")
+    assert HOST == "host"
 
 
 @pytest.mark.parametrize("name", ["", "A", "a b", "a]", "../a", ".a", "-a", "_a", "a/b", "a\n", "é", "a" * 65])
@@ -669,15 +710,16 @@ def test_granted_is_sealed(place) -> None:
     place.write(cwd=f"{YES}endpoint = https://a\n")
     yes: Any = granted(place.read())
     fields = [getattr(yes, name) for name in Granted.__slots__]
-    for forge in (
-        lambda: Granted(object(), *fields),
-        lambda: Granted(None, *fields),
-        lambda: type("Forged", (Granted,), {}),
-        lambda: copy.copy(yes),
-        lambda: copy.deepcopy(yes),
-        lambda: pickle.dumps(yes),
+    made_elsewhere = "Granted is made by its own module only"
+    for forge, refusal in (
+        (lambda: Granted(object(), *fields), "a Granted comes from read_consent or host_consent only"),
+        (lambda: Granted(None, *fields), "a Granted comes from read_consent or host_consent only"),
+        (lambda: type("Forged", (Granted,), {}), "Granted cannot be extended"),
+        (lambda: copy.copy(yes), made_elsewhere),
+        (lambda: copy.deepcopy(yes), made_elsewhere),
+        (lambda: pickle.dumps(yes), made_elsewhere),
     ):
-        with pytest.raises(TypeError):
+        with pytest.raises(TypeError, match=f"^{refusal}"):
             forge()
     with pytest.raises(AttributeError):
         yes.source = "elsewhere"
