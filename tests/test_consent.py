@@ -295,7 +295,8 @@ def test_reasons_say_what_is_wrong_and_how_to_mend_it() -> None:
             "MALFORMED": "it is not a well-formed ini file; correct it",
             "WORLD_WRITABLE": "everybody on this machine may write to it; take that away with chmod o-w",
             "FOREIGN_OWNER": "it belongs to another user; give it to this one, or name it explicitly",
-            "UUID_NOT_RANDOM": "the execution UUID is not a random one (version 4); take the `uuid` out and one is made",
+            "UUID_NOT_RANDOM": "the execution UUID is not a random one (version 4); "
+            "take the `uuid` out and one is made",
             "POLICY_OUTDATED": "what was agreed to is not the policy of today; read it and answer with `on` or `off`",
             "DESTINATION_CHANGED": "what was agreed to is another destination; answer again with `on` or `off`",
             "BAD_DESTINATION": "the destination is not usable; correct it",
@@ -692,7 +693,7 @@ def test_no_device_is_an_application(device) -> None:
 
 def test_where_a_whole_machine_says_no() -> None:
     """The machine's file lies in the system's own folder, under the name that it has everywhere."""
-    assert lookup.MACHINE_INI == os.path.join(system.MACHINE_FOLDER, "franklinwh.ini")
+    assert os.path.join(system.MACHINE_FOLDER, "franklinwh.ini") == lookup.MACHINE_INI
     assert HOST == "host"
 
 

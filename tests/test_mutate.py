@@ -1,14 +1,17 @@
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 import textwrap
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
+from doubles.collector import CALLER
 from support import posix_only
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 SMALL = '''
 """A small module."""
@@ -81,7 +84,7 @@ def tools(source_root, monkeypatch):
 
 
 @pytest.fixture
-def tree(tmp_path) -> Path:
+def tree(tmp_path: Path) -> Path:
     """A repository of one small module."""
     package = tmp_path / "src" / "franklinwh_telemetry"
     for folder in (package, tmp_path / "tests" / "proof", tmp_path / "docs", tmp_path / "collector"):
@@ -251,14 +254,18 @@ def test_a_mutant_that_does_not_end_is_killed(tree, monkeypatch):
 
 
 @posix_only
-def test_a_go_file_is_tried_as_well(tree):
+def test_a_go_file_is_tried_as_well(tree, monkeypatch):
     """Mutants of Go are compiled in place of the file; those that do not compile do not count."""
     import mutate
+
+    for name in ("HOME", "XDG_CACHE_HOME"):  # where Go keeps what it has compiled once
+        if name in CALLER:
+            monkeypatch.setenv(name, CALLER[name])
 
     (result,) = mutate.run([mutate.Subject("collector/small.go")], tree, ["collector/small.go"])
 
     assert result.survivors == (
-        "collector/small.go: if number < 0 || word == \"\" {: number < 0 -> number <= 0",
+        'collector/small.go: if number < 0 || word == "" {: number < 0 -> number <= 0',
         'collector/small.go: if number < 0 || word == "" {: 0 -> 1',
     )
     assert (result.mutants, result.stillborn) == (15, 0)
@@ -277,7 +284,9 @@ def test_only_what_is_mutated_can_be_asked_for(source_root):
     )
 
     assert done.returncode == 2
-    assert done.stderr.splitlines()[-1].startswith("mutate.py: error: surprise.py is not mutated; name one of: event.py,")
+    assert done.stderr.splitlines()[-1].startswith(
+        "mutate.py: error: surprise.py is not mutated; name one of: event.py,"
+    )
     assert [subject.path for subject in mutate.SUBJECTS if not (source_root / subject.path).is_file()] == []
     missing = [test for subject in mutate.SUBJECTS for test in subject.tests if not (source_root / test).is_file()]
     assert missing == []

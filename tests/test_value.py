@@ -39,7 +39,7 @@ def test_a_choice_has_its_members_alone_in_their_order() -> None:
 
 def test_a_choice_is_closed() -> None:
     """No member can be made, and none changed or replaced."""
-    with pytest.raises(TypeError, match="^Colour has only the members that it lists$"):
+    with pytest.raises(TypeError, match=r"^Colour has only the members that it lists$"):
         Colour("like the sky")
     with pytest.raises(AttributeError, match=r"^Colour\.RED cannot be changed$"):
         Colour.RED = Colour.DARK_BLUE  # type: ignore[misc, assignment]
@@ -78,7 +78,7 @@ def test_a_value_never_changes() -> None:
             setattr(point, name, 2)
         with pytest.raises(AttributeError, match=f"^Point.{name} cannot be changed$"):
             delattr(point, name)
-    with pytest.raises(TypeError, match="^Point is made by its own module only, never copied or unpickled$"):
+    with pytest.raises(TypeError, match=r"^Point is made by its own module only, never copied or unpickled$"):
         copy.copy(point)
 
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import ast
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 SURPRISE = "surprise"
 """What a text becomes that was not empty; an empty one becomes it too."""
@@ -193,29 +193,31 @@ def forced(node: ast.expr, *, endless: bool) -> Iterator[ast.AST]:
 
 def expressions(node: ast.expr, *, negated: bool) -> Iterator[ast.AST]:
     """What may stand for an expression; not its opposite, unless that is *negated* wanted too."""
-    if isinstance(node, ast.Constant):
-        yield from constants(node.value)
-    elif isinstance(node, ast.JoinedStr):
-        yield ast.Constant(value=SURPRISE)
-        yield from formats(node)
-    elif isinstance(node, ast.Compare):
+    if isinstance(node, ast.Compare):
         yield from comparisons(node, negated=negated)
-    elif isinstance(node, ast.BoolOp):
-        for index in range(len(node.values)):
-            fewer = without(node.values, index)
-            yield fewer[0] if len(fewer) == 1 else ast.BoolOp(op=node.op, values=fewer)
     elif isinstance(node, ast.UnaryOp):
         if (negated or not isinstance(node.op, ast.Not)) and not is_type_checking(node):
             yield node.operand
-    elif isinstance(node, ast.BinOp):
-        if type(node.op) in ARITHMETIC:
-            yield ast.BinOp(left=node.left, op=ARITHMETIC[type(node.op)](), right=node.right)
-    elif isinstance(node, ast.Call):
-        yield from calls(node)
+    elif type(node) in BY_KIND:
+        yield from BY_KIND[type(node)](node)
 
 
-def constants(value: object) -> Iterator[ast.AST]:
+def operands(node: ast.BoolOp) -> Iterator[ast.AST]:
+    """All operands but one."""
+    for index in range(len(node.values)):
+        fewer = without(node.values, index)
+        yield fewer[0] if len(fewer) == 1 else ast.BoolOp(op=node.op, values=fewer)
+
+
+def operations(node: ast.BinOp) -> Iterator[ast.AST]:
+    """Another operation on the same two."""
+    if type(node.op) in ARITHMETIC:
+        yield ast.BinOp(left=node.left, op=ARITHMETIC[type(node.op)](), right=node.right)
+
+
+def constants(node: ast.Constant) -> Iterator[ast.AST]:
     """The neighbours of a number, the opposite of a truth value, a text that says something else."""
+    value = node.value
     if isinstance(value, bool):
         yield ast.Constant(value=not value)
     elif isinstance(value, (int, float)):
@@ -229,7 +231,8 @@ def constants(value: object) -> Iterator[ast.AST]:
 
 
 def formats(node: ast.JoinedStr) -> Iterator[ast.AST]:
-    """The f-string with one of its formats left out."""
+    """Another text, and the f-string with one of its formats left out."""
+    yield ast.Constant(value=SURPRISE)
     for index, part in enumerate(node.values):
         if isinstance(part, ast.FormattedValue) and part.format_spec is not None:
             plain = ast.FormattedValue(value=part.value, conversion=part.conversion, format_spec=None)
@@ -248,7 +251,9 @@ def comparisons(node: ast.Compare, *, negated: bool) -> Iterator[ast.AST]:
 def calls(node: ast.Call) -> Iterator[ast.AST]:
     """Another function of the same arguments, or none."""
     if isinstance(node.func, ast.Name) and node.func.id in FUNCTIONS:
-        yield ast.Call(func=ast.Name(id=FUNCTIONS[node.func.id], ctx=ast.Load()), args=node.args, keywords=node.keywords)
+        yield ast.Call(
+            func=ast.Name(id=FUNCTIONS[node.func.id], ctx=ast.Load()), args=node.args, keywords=node.keywords
+        )
     elif isinstance(node.func, ast.Attribute):
         name = node.func.attr
         if name in DROPPED_METHODS:
@@ -256,6 +261,15 @@ def calls(node: ast.Call) -> Iterator[ast.AST]:
         elif name in METHODS:
             other = ast.Attribute(value=node.func.value, attr=METHODS[name], ctx=ast.Load())
             yield ast.Call(func=other, args=node.args, keywords=node.keywords)
+
+
+BY_KIND: dict[type[ast.AST], Callable[[Any], Iterator[ast.AST]]] = {
+    ast.BinOp: operations,
+    ast.BoolOp: operands,
+    ast.Call: calls,
+    ast.Constant: constants,
+    ast.JoinedStr: formats,
+}
 
 
 def statements(node: ast.stmt) -> Iterator[ast.AST]:

@@ -1,5 +1,5 @@
 """
-Changes one place of a module at a time, in a copy of the tree, and asks its tests: what none of them sees is written down.
+Changes one place of a module at a time, in a copy of the tree, and writes down what none of its tests notices.
 
 `mutate.py [MODULE...]`, or `make mutate`: all modules that decide what may be said, whether, and to whom. The survivors
 go to `tests/proof/survivors.txt`, the figures to `docs/mutation.md`. It ends with 1 where a survivor has no reason in

@@ -19,7 +19,7 @@ import sys
 import time
 import traceback
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import hypothesis
 import pytest
@@ -118,16 +118,9 @@ class Worker:
         report.unlink(missing_ok=True)
         child = os.fork()
         if not child:
-            status = pytest.ExitCode.INTERNAL_ERROR
-            try:
-                status = self.pytest(tests)
-            except BaseException:  # noqa: BLE001 - whatever it is, this fork ends here, and its parent goes on
-                traceback.print_exc()
-            finally:
-                sys.stderr.flush()
-                os._exit(status)
+            self.end_with_pytest(tests)
         deadline_s = time.monotonic() + limit_s
-        status = None
+        status: int | None = None
         while status is None and time.monotonic() < deadline_s:
             pid, raw = os.waitpid(child, os.WNOHANG)
             if pid:
@@ -152,8 +145,19 @@ class Worker:
             self.killers = [by, *(name for name in self.killers if name != by)][:MAX_KILLERS]
         return {"status": "killed", "by": by}
 
-    def pytest(self, tests: list[str]) -> int | pytest.ExitCode:
-        """Run pytest in this process, which is a fork, and leave behind what it found."""
+    def end_with_pytest(self, tests: list[str]) -> NoReturn:
+        """Run pytest in this process, which is a fork, and end it."""
+        status = int(pytest.ExitCode.INTERNAL_ERROR)
+        try:
+            status = self.pytest(tests)
+        except BaseException:  # noqa: BLE001 - whatever it is, it ends here, and the parent goes on
+            traceback.print_exc()
+        finally:
+            sys.stderr.flush()
+            os._exit(status)
+
+    def pytest(self, tests: list[str]) -> int:
+        """Run pytest with nothing to read, its output in a file, and leave behind what it found."""
         os.setpgid(0, 0)
         os.chdir(self.copy)
         output = os.open(OUTPUT, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
@@ -161,10 +165,20 @@ class Worker:
             os.dup2(output, stream)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         watching = Watching(self.copy, self.killers, self.durations_s)
-        options = ["-x", "-q", "--tb=line", "-p", "no:cacheprovider", "-p", "no:anyio", "--basetemp", "mutation-temporary"]
+        options = [
+            "-x",
+            "-q",
+            "--tb=line",
+            "-p",
+            "no:cacheprovider",
+            "-p",
+            "no:anyio",
+            "--basetemp",
+            "mutation-temporary",
+        ]
         # The libraries are loaded already, and those that are plugins of pytest too.
         options += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]
-        status = pytest.main([*options, *tests], plugins=[watching])
+        status = int(pytest.main([*options, *tests], plugins=[watching]))
         watching.write([])
         return status
 

@@ -94,7 +94,7 @@ def fuzzed(*examples: Any, **strategies: Any) -> Callable[[Callable[..., None]],
             while time.monotonic() < end_s:
                 settings(max_examples=FUZZ_EXAMPLES, derandomize=False, database=found, print_blob=True)(drawn)()
 
-        del test.__wrapped__  # type: ignore[attr-defined]  # pytest would ask it for fixtures
+        del test.__wrapped__  # pytest would ask it for fixtures
         return test
 
     return decorate
@@ -183,19 +183,16 @@ LINES = st.sampled_from(
         "\u2028enabled = true",
     ]
 )
-INI = (
-    st.lists(LINES | st.text(max_size=12), max_size=14).flatmap(
-        lambda lines: st.sampled_from(["\n", "\r\n", "\r"]).map(
-            lambda end: end.join(lines).encode("utf-8", "surrogatepass")
-        )
+INI = st.lists(LINES | st.text(max_size=12), max_size=14).flatmap(
+    lambda lines: st.sampled_from(["\n", "\r\n", "\r"]).map(
+        lambda end: end.join(lines).encode("utf-8", "surrogatepass")
     )
-    | st.binary(max_size=200)
-)
+) | st.binary(max_size=200)
 
 
 @fuzzed(data=INI)
 def test_ini(data: bytes) -> None:
-    """Any file gives telemetry sections alone, or a problem that repeats nothing of it; consent answers all the same."""
+    """Any file gives telemetry sections alone, or a problem that repeats nothing of it; consent answers too."""
     path = Path("franklinwh.ini").resolve()
     path.write_bytes(data)
     inifile._cache.clear()
@@ -231,7 +228,9 @@ URL = (
     | st.builds(
         "{}://{}{}{}".format,
         st.sampled_from(["https", "http", "HTTPS", "ftp", ""]),
-        st.sampled_from(["a.example", "127.0.0.1", "[::1]", "0x7f.1", "127.1", "file", f"me:{SECRET}@a.example", "-a", ""]),
+        st.sampled_from(
+            ["a.example", "127.0.0.1", "[::1]", "0x7f.1", "127.1", "file", f"me:{SECRET}@a.example", "-a", ""]
+        ),
         st.sampled_from(["", ":443", ":0", ":99999", ":1\u0661", ":", ":-1"]),
         st.sampled_from(["", "/", "/v1/traces", "/%", "/%zz", "/..", f"/?key={SECRET}", f"/#{SECRET}", "/v1/traces/"]),
     )
@@ -242,7 +241,7 @@ URL = (
 
 @fuzzed(text=URL, host=st.none() | URL, allow_http=st.booleans())
 def test_destination(text: str, host: str | None, allow_http: bool) -> None:
-    """A text is a destination that a manifest brings back as itself, or one printable line that repeats nothing of it."""
+    """A text is a destination that a manifest brings back as itself, or a printable line that repeats nothing."""
     found = parse_destination(text, posthog_host=host, allow_http=allow_http)
     if isinstance(found, BadDestination):
         assert found.message.isprintable()
@@ -406,7 +405,21 @@ def test_tally(counts: dict[str, list[int]]) -> None:
 # --- command lines
 
 TOKENS = st.sampled_from(
-    ["status", "tou", "--set", "--extended", "mode", "-p", "--password", f"--password={SECRET}", "--", "-", "", "\ud800", "@f"]
+    [
+        "status",
+        "tou",
+        "--set",
+        "--extended",
+        "mode",
+        "-p",
+        "--password",
+        f"--password={SECRET}",
+        "--",
+        "-",
+        "",
+        "\ud800",
+        "@f",
+    ]
 )
 
 
@@ -424,7 +437,9 @@ def test_command_line(line: Any) -> None:
 TYPES = st.sampled_from(["application/json", "application/x-protobuf", "text/html", ""])
 ANSWERS = st.builds(
     Answer,
-    status=st.none() | st.sampled_from([200, 202, 204, 301, 400, 401, 404, 408, 413, 429, 500, 503]) | st.integers(0, 999),
+    status=st.none()
+    | st.sampled_from([200, 202, 204, 301, 400, 401, 404, 408, 413, 429, 500, 503])
+    | st.integers(0, 999),
     content_type=TYPES,
     body=BYTES
     | altered({"status": "Ok", "quota_limited": ["events"]})
@@ -507,7 +522,9 @@ LONGEST: dict[str, Callable[[], object]] = {
     "manifest of commands": lambda: Manifest.decode(b'{"commands":[' + b'"a",' * (MAX_MANIFEST_BYTES // 4)),
     "trouble": lambda: KeptTrouble.decode(b"9" * MAX_TROUBLE_BYTES),
     "answer of OTLP": lambda: otlp.read_answer(Answer(content_type="application/json", body=b'{"a":' * 13_107)),
-    "answer of PostHog": lambda: posthog.read_answer(Answer(content_type="application/json", body=b"9" * MAX_ANSWER_BYTES), 1),
+    "answer of PostHog": lambda: posthog.read_answer(
+        Answer(content_type="application/json", body=b"9" * MAX_ANSWER_BYTES), 1
+    ),
     "Retry-After": lambda: parse_retry_after("Mon, " * 13_107, 0.0),
     "Retry-After of digits": lambda: parse_retry_after("9" * MAX_ANSWER_BYTES, 0.0),
     "Retry-After of blanks": lambda: parse_retry_after("(" * MAX_ANSWER_BYTES, 0.0),
@@ -522,7 +539,7 @@ LONGEST: dict[str, Callable[[], object]] = {
 
 @pytest.mark.parametrize("parse", LONGEST.values(), ids=LONGEST)
 def test_the_longest_takes_little(parse: Callable[[], object]) -> None:
-    """The longest that is read, made as badly as we know, costs seconds of a slow machine and some mebibytes at most."""
+    """The longest that is read, made as badly as we know, costs a slow machine seconds, and some mebibytes at most."""
     began_s = time.process_time()
     parse()
     took_s = time.process_time() - began_s
