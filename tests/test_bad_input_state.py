@@ -68,6 +68,24 @@ def test_an_unwritable_home(stranger):
     records_nothing_and_says(stranger, where, NOT_WRITABLE)
 
 
+def test_a_home_that_may_not_be_reached(stranger):
+    """A no may stand in a home that this user cannot even see, so that nothing is recorded, and the file is told."""
+    by_working_directory(stranger)
+    above = Path(os.environ["HOME"])
+    home = above / "home"
+    home.mkdir()
+    os.chown(above, 0, 0)
+    above.chmod(0o700)
+
+    stranger.run_host(HOME=str(home))
+
+    first, *rest = stranger.status(HOME=str(home))
+    assert first == "franklinwh-cloud: off"
+    assert any(f"{home}/.franklinwh.ini" in line and "it cannot be read" in line for line in rest), rest
+    above.chmod(0o755)
+    assert stranger.status(HOME=str(home))[0] == "franklinwh-cloud: on"
+
+
 def test_a_home_of_another_user(stranger):
     """Nothing is made in a home that somebody else has lent, although it can be written."""
     by_working_directory(stranger)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+import errno
 import os
 import pickle
 import shutil
@@ -509,6 +510,44 @@ def test_own_folder_by_default(place, monkeypatch) -> None:
     assert granted(place.read(cwd=None)).source == str(place.paths["home"])
     assert granted(place.read(cwd=None, config="franklinwh.ini")).source == str(place.paths["home"])
     assert reason(place.read(cwd=None, home="")) is DenialReason.NO_INI
+
+
+@posix_only
+@pytest.mark.parametrize("code", [errno.EACCES, errno.EIO, errno.ENOMEM, errno.EINTR])
+@pytest.mark.parametrize("name", ["cwd", "below"])
+def test_folder_whose_name_cannot_be_told(place, monkeypatch, name, code) -> None:
+    """An ini in the working folder is not passed over though the system does not say where that folder is."""
+
+    def getcwd():
+        raise OSError(code, os.strerror(code))
+
+    place.write(home=with_uuid(3))
+    monkeypatch.chdir(place.cwd)
+    monkeypatch.setattr(os, "getcwd", getcwd)
+    assert granted(place.read(cwd=None)).source == str(place.paths["home"])
+    for text in (NO, with_uuid(1)):
+        place.write(**{name: text})
+        where = os.path.join(os.curdir, place.paths[name].relative_to(place.cwd))
+        refused = Denied(DenialReason.UNREADABLE, where, os.strerror(code))
+        assert place.read(cwd=None) == place.ask_host(cwd=None) == refused
+
+
+@posix_only
+@pytest.mark.parametrize("code", [errno.EACCES, errno.EIO, errno.ENOMEM, errno.EINTR])
+def test_home_that_cannot_be_looked_at(place, monkeypatch, code) -> None:
+    """A no in the user's home counts though the home itself could not be looked at, and no other home is asked."""
+    real = os.stat
+
+    def stat(path, *arguments, **keywords):
+        if path == str(place.home):
+            raise OSError(code, os.strerror(code))
+        return real(path, *arguments, **keywords)
+
+    place.write(cwd=YES, home=NO)
+    monkeypatch.setattr(os, "stat", stat)
+    environ = {"HOME": str(place.home)}
+    assert reason(place.read(home=None, environ=environ)) is DenialReason.DISABLED
+    assert reason(place.ask_host(home=None, environ=environ)) is DenialReason.DISABLED
 
 
 @posix_only

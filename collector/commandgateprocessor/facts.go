@@ -25,8 +25,8 @@ const (
 
 const nanosecondsPerMS = uint64(time.Millisecond)
 
-// executionUUID is a version 4 UUID of RFC 9562 in its lower-case form of 36 characters.
-type executionUUID [36]byte
+// executionUUID is a version 4 UUID of RFC 9562 in its lower-case form of 36 characters; only parseUUID makes one.
+type executionUUID string
 
 // facts are the five facts about one finished command, and the ids that keep its retries together.
 // No field can hold free text: command is a member of a vocabulary, or `other`.
@@ -131,28 +131,30 @@ func parseApplication(resource pcommon.Resource) (string, reason) {
 }
 
 // parseUUID accepts only random UUIDs, so that neither a name nor a machine's address can be an id.
-func parseUUID(text string) (parsed executionUUID, valid bool) {
-	if len(text) != len(parsed) {
-		return executionUUID{}, false
+func parseUUID(text string) (executionUUID, bool) {
+	valid := len(text) == 36 &&
+		text[8] == '-' && text[13] == '-' && text[18] == '-' && text[23] == '-' &&
+		text[14] == '4' && (text[19] == '8' || text[19] == '9' || text[19] == 'a' || text[19] == 'b') &&
+		isHex(text[:8]) && isHex(text[9:13]) && isHex(text[15:18]) && isHex(text[20:23]) && isHex(text[24:])
+	if !valid {
+		return "", false
 	}
-	for index := range parsed {
-		char := text[index]
-		switch index {
-		case 8, 13, 18, 23:
-			valid = char == '-'
-		case 14:
-			valid = char == '4'
-		case 19:
-			valid = char == '8' || char == '9' || char == 'a' || char == 'b'
-		default:
-			valid = (char >= '0' && char <= '9') || (char >= 'a' && char <= 'f')
+	return executionUUID(text), true
+}
+
+// isHexDigit is a table, because this is asked of 29 characters of every span.
+var isHexDigit = [256]bool{
+	'0': true, '1': true, '2': true, '3': true, '4': true, '5': true, '6': true, '7': true, '8': true, '9': true,
+	'a': true, 'b': true, 'c': true, 'd': true, 'e': true, 'f': true,
+}
+
+func isHex(text string) bool {
+	for index := range len(text) {
+		if !isHexDigit[text[index]] {
+			return false
 		}
-		if !valid {
-			return executionUUID{}, false
-		}
-		parsed[index] = char
 	}
-	return parsed, true
+	return true
 }
 
 // sought is an attribute that was looked for, and how often it was there.

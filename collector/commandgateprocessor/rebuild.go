@@ -148,5 +148,5 @@ func (f *facts) write(to ptrace.Span) {
 	attributes.PutStr(commandKey, f.command)
 	attributes.PutInt(latencyKey, f.latencyMS)
 	attributes.PutBool(successKey, f.success)
-	attributes.PutStr(uuidKey, string(f.executionUUID[:]))
+	attributes.PutStr(uuidKey, string(f.executionUUID))
 }

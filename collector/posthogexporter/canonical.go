@@ -22,7 +22,7 @@ func appendString(dst []byte, text string) []byte {
 	written := 0
 	for i := 0; i < len(text); {
 		if b := text[i]; b < utf8.RuneSelf {
-			if b >= ' ' && b != '"' && b != '\\' {
+			if isPlain[b] {
 				i++
 				continue
 			}
@@ -40,6 +40,14 @@ func appendString(dst []byte, text string) []byte {
 	}
 	return append(append(dst, text[written:]...), '"')
 }
+
+// isPlain has the ASCII characters that JSON writes as they are; nearly all of every event is made of them.
+var isPlain = func() (plain [utf8.RuneSelf]bool) {
+	for b := ' '; b < utf8.RuneSelf; b++ {
+		plain[b] = b != '"' && b != '\\'
+	}
+	return plain
+}()
 
 func appendEscaped(dst []byte, b byte) []byte {
 	switch b {

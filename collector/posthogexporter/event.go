@@ -38,31 +38,41 @@ type mapping struct {
 	properties    []property
 }
 
-// property is a member of an event's properties: a constant's JSON, or a source.
+// property is a member of an event's properties, or several constants that follow each other.
 type property struct {
-	name    string
-	member  []byte
-	literal []byte
-	source  Source
+	name string
+	// member is `"name":` for a source, and all that is written for constants.
+	member     []byte
+	isConstant bool
+	source     Source
 }
 
 func newMapping(cfg *Config) (mapping, error) {
 	m := mapping{eventName: cfg.EventName, eventNameFrom: cfg.EventNameFrom, distinctID: cfg.DistinctID}
+	var listed []property
 	for name, source := range cfg.Properties {
-		m.properties = append(m.properties, property{name: name, source: source})
+		listed = append(listed, property{name: name, member: memberOf(name), source: source})
 	}
 	for name, constant := range cfg.Constants {
-		literal, err := appendConstant(nil, constant)
+		member, err := appendConstant(memberOf(name), constant)
 		if err != nil {
 			return mapping{}, fmt.Errorf("constants: %s: %w", name, err)
 		}
-		m.properties = append(m.properties, property{name: name, literal: literal})
+		listed = append(listed, property{name: name, member: member, isConstant: true})
 	}
-	slices.SortFunc(m.properties, func(a, b property) int { return compareUTF16(a.name, b.name) })
-	for i := range m.properties {
-		m.properties[i].member = append(appendString(nil, m.properties[i].name), ':')
+	slices.SortFunc(listed, func(a, b property) int { return compareUTF16(a.name, b.name) })
+	for _, next := range listed {
+		if last := len(m.properties) - 1; next.isConstant && last >= 0 && m.properties[last].isConstant {
+			m.properties[last].member = append(append(m.properties[last].member, ','), next.member...)
+			continue
+		}
+		m.properties = append(m.properties, next)
 	}
 	return m, nil
+}
+
+func memberOf(name string) []byte {
+	return append(appendString(nil, name), ':')
 }
 
 // appendConstant appends a text, a number or a truth value, which are all that a constant may be.
@@ -129,8 +139,8 @@ func (p *property) append(dst []byte, at located, first bool) ([]byte, bool) {
 		dst = append(dst, ',')
 	}
 	dst = append(dst, p.member...)
-	if p.literal != nil {
-		return append(dst, p.literal...), false
+	if p.isConstant {
+		return dst, false
 	}
 	dst, ok := p.source.appendJSON(dst, at)
 	if !ok {
@@ -153,8 +163,10 @@ func appendUUID(dst []byte, traceID [16]byte, spanID [8]byte) []byte {
 	sum := sha1.Sum(named[:])
 	sum[6] = sum[6]&0x0f | 0x50
 	sum[8] = sum[8]&0x3f | 0x80
-	for _, group := range [...][]byte{sum[:4], sum[4:6], sum[6:8], sum[8:10]} {
-		dst = append(hex.AppendEncode(dst, group), '-')
+	var digits [32]byte
+	hex.Encode(digits[:], sum[:16])
+	for _, group := range [...][]byte{digits[:8], digits[8:12], digits[12:16], digits[16:20]} {
+		dst = append(append(dst, group...), '-')
 	}
-	return hex.AppendEncode(dst, sum[10:16])
+	return append(dst, digits[20:]...)
 }

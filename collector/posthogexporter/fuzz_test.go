@@ -25,20 +25,20 @@ func FuzzEvents(f *testing.F) {
 		require.NoError(f, err)
 		f.Add(encoded)
 	}
-	mappings := []*mapping{}
-	for _, name := range []string{"franklinwh", "everything"} {
-		mappings = append(mappings, mappingOf(f, loadConfig(f, name)))
-	}
 	wide := testConfig()
 	wide.Properties["r"] = Source{ResourceAttribute: "resource"}
-	mappings = append(mappings, mappingOf(f, wide))
+	configs := []*Config{loadConfig(f, "franklinwh"), loadConfig(f, "everything"), wide}
+	mappings := []*mapping{}
+	for _, cfg := range configs {
+		mappings = append(mappings, mappingOf(f, cfg))
+	}
 
 	f.Fuzz(func(t *testing.T, otlp []byte) {
 		td, err := (&ptrace.ProtoUnmarshaler{}).UnmarshalTraces(otlp)
 		if err != nil {
 			return
 		}
-		for _, m := range mappings {
+		for of, m := range mappings {
 			p := newPart()
 			dropped := 0
 			for index, at := range spansOf(td) {
@@ -48,7 +48,7 @@ func FuzzEvents(f *testing.F) {
 			}
 			require.Equal(t, td.SpanCount(), dropped+len(p.starts))
 			for i := range p.starts {
-				requireEvent(t, m, p.slice(i, i+1))
+				requireEvent(t, configs[of], p.slice(i, i+1))
 			}
 			require.True(t, json.Valid(slices.Concat([]byte("["), p.encoded, []byte("]"))))
 		}
@@ -71,7 +71,7 @@ func wild() ptrace.Traces {
 	return td
 }
 
-func requireEvent(t *testing.T, m *mapping, written []byte) {
+func requireEvent(t *testing.T, cfg *Config, written []byte) {
 	t.Helper()
 	require.True(t, utf8.Valid(written))
 	require.True(t, json.Valid(written), "%s", written)
@@ -88,12 +88,12 @@ func requireEvent(t *testing.T, m *mapping, written []byte) {
 	_, err := time.Parse("2006-01-02T15:04:05.000Z", parsed.Timestamp)
 	require.NoError(t, err)
 	for name := range parsed.Properties {
-		require.True(t, slices.ContainsFunc(m.properties, func(p property) bool { return p.name == name }), name)
+		_, isSource := cfg.Properties[name]
+		_, isConstant := cfg.Constants[name]
+		require.True(t, isSource || isConstant, name)
 	}
-	for _, p := range m.properties {
-		if p.literal != nil {
-			require.Contains(t, parsed.Properties, p.name)
-		}
+	for name := range cfg.Constants {
+		require.Contains(t, parsed.Properties, name)
 	}
 }
 

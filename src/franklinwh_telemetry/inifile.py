@@ -198,9 +198,13 @@ def _parse(data: bytes, path: str) -> Ini | IniProblem:
     found = snapshot(decode(data))
     if isinstance(found, str):
         return IniProblem(ProblemKind.MALFORMED, path, found)
+    try:
+        real = os.path.realpath(path)
+    except OSError as error:
+        return IniProblem(ProblemKind.UNREADABLE, path, words_of(error))
     inherited = found.pop("DEFAULT").get("enabled")
     sections = {name: keys for name, keys in found.items() if is_telemetry(name)}
-    return Ini(os.path.realpath(path), sections, inherited)
+    return Ini(real, sections, inherited)
 
 
 def decode(data: bytes) -> str:

@@ -118,8 +118,10 @@ def ini_paths(
     if cwd is None:
         try:
             cwd = os.getcwd()
-        except OSError:
+        except FileNotFoundError:
             cwd = None  # the folder was removed under the process: nothing is found in it
+        except OSError:
+            cwd = os.curdir  # only its name cannot be told: a no that stands in it still counts
     if config:
         named = os.fspath(config)
         yield named if cwd is None else os.path.join(cwd, named), True

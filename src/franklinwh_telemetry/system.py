@@ -67,11 +67,22 @@ def is_open_to_others(status: os.stat_result) -> bool:
 
 
 def is_home(path: str | None) -> TypeGuard[str]:
-    """Whether *path* can be somebody's home: absolute, there, and not the root of the file system."""
+    """
+    Whether *path* can be somebody's home: absolute, there, and not the root of the file system.
+
+    One that cannot be looked at is taken for a home: a no may stand in it, and whoever opens that file is told why not.
+    """
     if not path or not os.path.isabs(path):
         return False
     normal = os.path.normpath(path)
-    return os.path.dirname(normal) != normal and os.path.isdir(path)
+    if os.path.dirname(normal) == normal:
+        return False
+    try:
+        return stat.S_ISDIR(os.stat(path).st_mode)
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return False
+    except OSError:
+        return True
 
 
 def home_in_database() -> str | None:
