@@ -13,7 +13,7 @@ from uuid import UUID, uuid1, uuid4
 import pytest
 
 import support
-from franklinwh_telemetry import inifile, lookup, system
+from franklinwh_telemetry import inifile, lookup, process, system
 from franklinwh_telemetry.consent import HOST, Granted, host_consent, read_consent
 from franklinwh_telemetry.denial import DenialReason, Denied
 from support import posix_only
@@ -576,6 +576,18 @@ def test_home_that_is_none(place, monkeypatch, variable) -> None:
     monkeypatch.setattr(os, "getcwd", raising(FileNotFoundError))
     # Without a working folder and a home there is not even a place to name.
     assert place.read(cwd=None, home=None, environ=environ) == Denied(DenialReason.NO_INI, "franklinwh.ini")
+
+
+def test_only_the_ini_of_a_test(place, monkeypatch) -> None:
+    """While a program is tested, one ini of its application's own stands for all files, the machine's included."""
+    own = place.cwd / "of-the-test.ini"
+    own.write_text(with_uuid(4), encoding="utf-8")
+    place.write(cwd=NO, home=NO, machine=NO)
+    monkeypatch.setattr(process, "only_ini", lambda application: str(own) if application == APP else "")
+    yes = granted(place.read())
+    assert (yes.source, yes.explicit) == (str(own), False)
+    own.unlink()
+    assert denied(place.read()) == Denied(DenialReason.NO_INI, str(own))
 
 
 def test_home_by_variable(place) -> None:

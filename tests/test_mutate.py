@@ -170,8 +170,14 @@ def test_a_survivor_is_known_without_its_number():
 
     assert keys == ["a.py: x = 1  # why: 1 -> 2", "a.py: x = 1  # why: 1 -> 2 (2)"]
     text = survivors.written({keys[0]: "it is # never read"}, [survivors.Result("a.py", 2, tuple(keys), 1.0)], ["a.py"])
-    assert survivors.parse(text) == {keys[0]: "it is # never read"}
     assert text.endswith(f"{keys[1]}  # UNEXPLAINED\n")
+    assert survivors.listed(text) == {keys[0]: "it is # never read", keys[1]: "UNEXPLAINED"}
+    assert survivors.reasons(survivors.listed(text)) == {keys[0]: "it is # never read"}
+    # Another module's run keeps both; once it is killed the one without a reason goes by itself.
+    other = survivors.written(survivors.listed(text), [survivors.Result("b.py", 1, (), 1.0)], ["a.py"])
+    assert other == text
+    killed = survivors.written(survivors.listed(text), [survivors.Result("a.py", 2, (), 1.0)], ["a.py"])
+    assert survivors.listed(killed) == {keys[0]: "it is # never read"}
 
 
 def test_a_run_fails_for_what_is_not_explained_and_what_is_no_more():
@@ -217,9 +223,15 @@ def test_a_module_is_tried_in_a_copy(tree, capfd):
         "small.py: if number < 0 or not word:: 0 -> 1",
         "small.py: return False: return False -> return None",
     )
-    assert mutate.reasons(tree) == {}
+    assert mutate.listed(tree) == dict.fromkeys(result.survivors, "UNEXPLAINED")
     assert "| `small.py` | 15 | 12 | 3 |" in (tree / "docs" / "mutation.md").read_text()
     assert (tree / "src" / "franklinwh_telemetry" / "small.py").read_text() == SMALL
+    # What has survived can be tried again by itself, once there is a test for it.
+    (tree / "tests" / "test_more.py").write_text(
+        "from franklinwh_telemetry.small import allowed\ndef test_a(): assert allowed(0, 'a')"
+    )
+    (again,) = mutate.run([mutate.python("small.py", "small", "more")], tree, ["small.py"], again=True)
+    assert (again.mutants, again.survivors) == (15, result.survivors[2:])
     assert "survived: return False: return False -> return None" in capfd.readouterr().out
 
 

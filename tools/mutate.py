@@ -250,8 +250,7 @@ def run(subjects: Iterable[Subject], root: Path, order: Iterable[str], *, again:
                 triers = [GoTrier(copy) for copy in copies] if subject.is_go else pythons
                 if again:
                     page = (root / PAGE).read_text(encoding="utf-8")
-                    known = survivors.listed((root / SURVIVORS).read_text(encoding="utf-8"))
-                    result = judge(subject, triers, root, known)
+                    result = judge(subject, triers, root, listed(root))
                     result = replace(result, mutants=survivors.counted(page)[subject.module])
                 else:
                     result = judge(subject, triers, root)
@@ -263,15 +262,15 @@ def run(subjects: Iterable[Subject], root: Path, order: Iterable[str], *, again:
 def write_down(result: Result, root: Path, order: Iterable[str]) -> None:
     """Put a result into the file of survivors and the page's table."""
     order = tuple(order)
-    (root / SURVIVORS).write_text(survivors.written(reasons(root), [result], order), encoding="utf-8")
+    (root / SURVIVORS).write_text(survivors.written(listed(root), [result], order), encoding="utf-8")
     page = (root / PAGE).read_text(encoding="utf-8")
     (root / PAGE).write_text(survivors.table(page, [result], order), encoding="utf-8")
 
 
-def reasons(root: Path) -> dict[str, str]:
-    """The reasons that are written down."""
+def listed(root: Path) -> dict[str, str]:
+    """What is written down of survivors."""
     path = root / SURVIVORS
-    return survivors.parse(path.read_text(encoding="utf-8")) if path.exists() else {}
+    return survivors.listed(path.read_text(encoding="utf-8")) if path.exists() else {}
 
 
 def main() -> int:
@@ -286,7 +285,7 @@ def main() -> int:
         parser.error(f"{unknown[0]} is not mutated; name one of: {', '.join(ORDER)}")
     subjects = [subject for subject in SUBJECTS if not wanted or subject.module in wanted]
     results = run(subjects, ROOT, ORDER, again=arguments.again)
-    found = survivors.faults(reasons(ROOT), results)
+    found = survivors.faults(survivors.reasons(listed(ROOT)), results)
     for result in results:
         print(f"{result.module}: {result.mutants} mutants, {result.killed} killed, {len(result.survivors)} survived")
     print("\n".join(found))

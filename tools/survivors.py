@@ -64,9 +64,9 @@ def listed(text: str) -> dict[str, str]:
     return {key: reason.strip() for key, _, reason in lines if key}
 
 
-def parse(text: str) -> dict[str, str]:
-    """The reasons in a file of survivors; a mutant without one is not among them."""
-    return {key: reason for key, reason in listed(text).items() if reason not in ("", UNEXPLAINED)}
+def reasons(lines: dict[str, str]) -> dict[str, str]:
+    """Those that have a reason."""
+    return {key: reason for key, reason in lines.items() if reason not in ("", UNEXPLAINED)}
 
 
 def counted(page: str) -> dict[str, int]:
@@ -80,10 +80,18 @@ def module_of(key: str) -> str:
     return key.partition(": ")[0]
 
 
-def written(reasons: dict[str, str], results: Iterable[Result], order: Iterable[str]) -> str:
-    """The file: every survivor of these results, what was known of other modules, and reasons that match nothing."""
-    lines = dict(reasons)
+def written(before: dict[str, str], results: Iterable[Result], order: Iterable[str]) -> str:
+    """
+    The file: the survivors of these results, and all that was *listed* before, but for what needs no reason any more.
+
+    A reason that matches nothing stays, for `faults` to name it and a person to take it out.
+    """
+    lines = dict(before)
     for result in results:
+        killed = [key for key in lines if module_of(key) == result.module and key not in result.survivors]
+        for key in killed:
+            if lines[key] == UNEXPLAINED:
+                del lines[key]
         for key in result.survivors:
             lines.setdefault(key, UNEXPLAINED)
     rank = {module: place for place, module in enumerate(order)}
@@ -91,12 +99,14 @@ def written(reasons: dict[str, str], results: Iterable[Result], order: Iterable[
     return HEADER + "".join(f"{key}{MARK}{lines[key]}\n" for key in sorted_keys)
 
 
-def faults(reasons: dict[str, str], results: Iterable[Result]) -> list[str]:
+def faults(explained: dict[str, str], results: Iterable[Result]) -> list[str]:
     """What makes the run fail, one line each: a survivor without a reason, a reason without its survivor."""
     found = []
     for result in results:
-        found += [f"survived, and no test or reason says why: {key}" for key in result.survivors if key not in reasons]
-        stale = [key for key in reasons if module_of(key) == result.module and key not in result.survivors]
+        found += [
+            f"survived, and no test or reason says why: {key}" for key in result.survivors if key not in explained
+        ]
+        stale = [key for key in explained if module_of(key) == result.module and key not in result.survivors]
         found += [f"is killed now, or is not there: take the line out: {key}" for key in stale]
     return found
 
