@@ -23,7 +23,6 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -189,7 +188,6 @@ def judge(
     subject: Subject, triers: list[PythonTrier] | list[GoTrier], root: Path, known: Container[str] | None = None
 ) -> Result:
     """Try every mutant of a module, or those that are *known* to have survived, one with each trier at a time."""
-    begin_s = time.monotonic()
     with ThreadPoolExecutor(len(triers)) as pool:
         list(pool.map(lambda trier: trier.prepare(subject), triers))
     found = mutants_of(subject, root)
@@ -213,8 +211,7 @@ def judge(
         statuses = list(pool.map(lambda pair: status(*pair), wanted))
     alive = tuple(key for (key, _), status in zip(wanted, statuses, strict=True) if status == "survived")
     stillborn = statuses.count("stillborn")
-    took_s = time.monotonic() - begin_s
-    return survivors.Result(subject.module, len(wanted) - stillborn, alive, took_s, stillborn)
+    return survivors.Result(subject.module, len(wanted) - stillborn, alive, stillborn)
 
 
 class Progress:

@@ -33,7 +33,6 @@ class Result:
     module: str
     mutants: int
     survivors: tuple[str, ...]
-    took_s: float
     stillborn: int = 0
 
     @property
@@ -117,10 +116,10 @@ def table(page: str, results: Iterable[Result], order: Iterable[str]) -> str:
     old, _, after = rest.partition(END)
     rows = {match[1]: line for line in old.splitlines() if (match := ROW.match(line))}
     for result in results:
-        cells = (result.mutants, result.killed, len(result.survivors), f"{result.took_s:.0f} s")
+        cells = (result.mutants, result.killed, len(result.survivors))
         rows[result.module] = f"| `{result.module}` | " + " | ".join(str(cell) for cell in cells) + " |"
     kept = [rows[module] for module in order if module in rows]
     sums = [sum(int(row.split("|")[column]) for row in kept) for column in (2, 3, 4)]
-    head = ["| module | mutants | killed | explained | took |", "|---|---|---|---|---|"]
-    total = "| all | " + " | ".join(str(number) for number in sums) + " | |"
+    head = ["| module | mutants | killed | survivors |", "|---|---|---|---|"]
+    total = "| all | " + " | ".join(str(number) for number in sums) + " |"
     return before + BEGIN + "\n".join([*head, *kept, total]) + "\n" + END + after
