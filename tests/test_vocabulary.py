@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+import argparse
 import copy
 import json
 import pickle
 from collections import UserList
 from math import log2
 from pathlib import Path
+from string import ascii_lowercase
 
+import click
 import pytest
+import typer
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -78,12 +82,14 @@ class TestCommand:
     def test_made_by_vocabulary_only(self):
         """Nobody else makes a Command, with or without something in place of the seal."""
         for arguments in ((), ("status",), ("status", None), ("status", object())):
-            with pytest.raises(TypeError, match="made by Vocabulary"):
+            with pytest.raises(
+                TypeError, match=r"^a Command is made by Vocabulary\.parse\(\) or Vocabulary\.member\(\) only$"
+            ):
                 Command(*arguments)
 
     def test_final(self):
         """Nothing can be derived from Command."""
-        with pytest.raises(TypeError, match="final"):
+        with pytest.raises(TypeError, match=r"^Command is final$"):
             type("Forged", (Command,), {})
 
     def test_immutable(self):
@@ -91,9 +97,9 @@ class TestCommand:
         command = Vocabulary(["status"]).parse("status")
 
         for name in ("text", "surprise"):
-            with pytest.raises(AttributeError):
+            with pytest.raises(AttributeError, match=r"^a Command cannot change$"):
                 setattr(command, name, "surprise")
-        with pytest.raises(AttributeError):
+        with pytest.raises(AttributeError, match=r"^a Command cannot change$"):
             del command.text
         assert command.text == "status"
 
@@ -159,16 +165,21 @@ class TestList:
 
     def test_until_interrupted_is_listed(self):
         """A mark for a command that is not listed is a mistake."""
-        with pytest.raises(ValueError, match="'move up' is marked"):
+        with pytest.raises(ValueError, match=r"^'move up' is marked as running until interrupted, but is not listed$"):
             _vocabulary("show", until_interrupted=["move up"])
+        # Of several it is always the same one that is named.
+        with pytest.raises(ValueError, match=r"^'a' is marked"):
+            _vocabulary("show", until_interrupted=[*reversed(ascii_lowercase)])
 
     @pytest.mark.parametrize(
         ("commands", "reason"),
         [
             ([""], "not empty"),
             ([None], "is a text"),
-            ([OTHER], "what is not listed"),
-            (["show", "show"], "'show' is listed twice"),
+            ([OTHER], "^'other' is what is not listed$"),
+            (["show", OTHER], "^'other' is what is not listed$"),
+            (["show", "show"], "^'show' is listed twice$"),
+            (["move", "show", "show"], "^'show' is listed twice$"),
             (["a\tb"], "control"),
             (["a\nb"], "control"),
             (["a\x7f"], "control"),
@@ -216,6 +227,17 @@ class TestList:
             _vocabulary(*commands)
         assert "\n" not in str(refusal.value)
 
+    def test_longest(self):
+        """Two hundred characters are a command."""
+        assert Vocabulary(["x" * 200]).commands == ("x" * 200,)
+
+    def test_check_without_grammar(self):
+        """A mere list has nothing more to be checked."""
+        vocabulary = Vocabulary(["show --bogus"])
+
+        vocabulary.check()
+        assert str(vocabulary.parse("show --bogus")) == "show --bogus"
+
     def test_late_grammar(self):
         """A grammar given as a function is made when a line needs it and checked when asked."""
         made = []
@@ -246,6 +268,39 @@ class TestList:
             ["show all"],
         ):
             assert early.parse(line) == late.parse(line)
+
+
+class TestFromParser:
+    def test_argparse(self):
+        """A parser gives the default list and the grammar, or takes a list of one's own."""
+        parser = argparse.ArgumentParser()
+        parser.add_subparsers().add_parser("go").add_argument("--fast", action="store_true")
+
+        assert Vocabulary.from_parser(parser).commands == ("go", "go --fast")
+        own = Vocabulary.from_parser(parser, ["go"], until_interrupted=["go"])
+        assert (own.commands, str(own.parse("go --fast"))) == (("go",), "go")
+        assert own.is_until_interrupted(own.parse("go"))
+
+    def test_click_and_typer(self):
+        """So do a click command and a typer program."""
+
+        @click.group()
+        def group() -> None: ...
+
+        @group.command()
+        @click.option("--fast", is_flag=True)
+        def go(*, fast: bool) -> None: ...
+
+        application = typer.Typer()
+
+        @application.command()
+        def stop() -> None: ...
+
+        @application.command()
+        def wait() -> None: ...
+
+        assert Vocabulary.from_parser(group).commands == ("go", "go --fast")
+        assert Vocabulary.from_parser(application).commands == ("stop", "wait")
 
 
 class TestParse:
