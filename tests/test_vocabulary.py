@@ -176,6 +176,8 @@ class TestList:
         [
             ([""], "not empty"),
             ([None], "is a text"),
+            ([7], "is a text"),
+            (["show", None], "is a text"),
             ([OTHER], "^'other' is what is not listed$"),
             (["show", OTHER], "^'other' is what is not listed$"),
             (["show", "show"], "^'show' is listed twice$"),
@@ -189,6 +191,7 @@ class TestList:
             (["show "], "surplus spaces"),
             (["show  --all"], "surplus spaces"),
             (["x" * 201], "longer than 200 characters"),
+            (["show", "x" * 201], "longer than 200 characters"),
         ],
     )
     def test_refused(self, commands, reason):
@@ -252,6 +255,34 @@ class TestList:
         assert made == [True]
         with pytest.raises(ValueError, match="no option '--bogus'"):
             vocabulary.check()
+
+    def test_late_grammar_is_made_once_and_only_for_need(self):
+        """A line that is a finished command word for word is known without it; what is no such line needs it once."""
+        made = []
+
+        def make():
+            made.append(True)
+            return GRAMMAR
+
+        vocabulary = Vocabulary(["show", "show --all", "net scan", "bogus"], grammar=make, unfinished=())
+
+        assert [str(vocabulary.parse(line)) for line in (["show"], ["show", "--all"], ["net", "scan"])] == [
+            "show",
+            "show --all",
+            "net scan",
+        ]
+        assert made == []
+        # An entry that the grammar cannot produce is not looked at for the lines of other subcommands.
+        assert [str(vocabulary.parse(line)) for line in (["net scan"], ["s"], ["s", "-a"])] == [
+            OTHER,
+            "show",
+            "show --all",
+        ]
+        assert made == [True]
+
+    def test_late_grammar_comes_before_the_words(self):
+        """Words that only together read like a listed command are none, also where the grammar is not made yet."""
+        assert str(Vocabulary(["show", "show --all"], grammar=lambda: GRAMMAR).parse(["show --all"])) == OTHER
 
     def test_late_grammar_is_the_same(self):
         """A grammar given as a function leads to the same commands."""
@@ -387,6 +418,16 @@ class TestParse:
 
         assert (str(vocabulary.parse(line)), vocabulary.is_informational(line)) == (OTHER, False)
         assert vocabulary.option_value(line, "--config") is None
+
+    @pytest.mark.parametrize("line", ["s '-a'", 's "-a"', "s \\-a", "s\t-a", "s\n-a", "s\r-a", "  s   -a  "])
+    def test_text_is_split_as_a_shell_does(self, line):
+        """Quotes, a backslash and every kind of blank between words are those of a shell."""
+        assert str(_vocabulary("show", "show --all").parse(line)) == "show --all"
+
+    @pytest.mark.parametrize("line", ["s '-a", 's -a"', "s\u00a0-a", "s\u2028-a", "s\x0b-a"])
+    def test_text_that_a_shell_would_not_split_so(self, line):
+        """A quote without its end is no line, and other blanks belong to the word."""
+        assert str(_vocabulary("show", "show --all").parse(line)) == OTHER
 
     def test_any_sequence(self):
         """A line is any sequence of texts."""
