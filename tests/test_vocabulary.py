@@ -440,6 +440,15 @@ class TestParse:
             assert vocabulary.parse(line).text in (*vocabulary.commands, OTHER)
             assert vocabulary.is_informational(line) in (True, False)
 
+    def test_a_listed_text_is_never_informational(self):
+        """The text of a listed command is that command, though the line alone would only be answered with help."""
+        net = {"positionals": [["A..."]], "informs_when_empty": True, "subcommands": {"scan": {}}}
+        grammar = {"reads_like": "click", "positionals": [["A..."]], "subcommands": {"net": net}}
+        vocabulary = Vocabulary(["net", "net scan"], grammar=Grammar.from_data(grammar))
+
+        assert (str(vocabulary.execution("net")), vocabulary.is_informational("net")) == ("net", False)
+        assert (vocabulary.execution(["net"]), vocabulary.is_informational(["net"])) == (None, True)
+
     def test_never_informational_without_grammar(self):
         """Without a grammar nothing is known about help or version."""
         assert not any(Vocabulary(["show"]).is_informational(line) for line in ("", "--help", "show --help", ["-h"]))
