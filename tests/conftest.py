@@ -44,7 +44,7 @@ FOREIGN = (
     "SSL_CERT_FILE",
     "SSL_CERT_DIR",
 )
-FOREIGN_PREFIXES = ("FRANKLINWH_", "OTEL_", "PYTHONNOUSERSITE", "PYTHONUSERBASE", "XDG_")
+FOREIGN_PREFIXES = ("FRANKLINWH_", "OTEL_", "POSTHOG_", "PYTHONNOUSERSITE", "PYTHONUSERBASE", "SCARF_", "XDG_")
 FOREIGN_SUFFIXES = ("_PROXY",)
 """Variables of whoever runs the tests that the package, or a library of the sender, would read."""
 

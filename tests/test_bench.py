@@ -61,6 +61,33 @@ def test_a_pair_of_runs_is_counted_to_the_end(tmp_path, destination, arrived, ke
     assert bench_world.processes_of(str(tmp_path)) == []
 
 
+@pytest.mark.parametrize("way", ["ours", "opentelemetry_sdk", "without"])
+def test_a_fault_is_the_same_for_everybody(tmp_path, way):
+    """With 503 for two commands and a third after it, what arrives is counted once, and what never did is not."""
+    import bench_reliability
+    import bench_world
+
+    sizes = bench_reliability.Sizes(at_once=0, dead=2, crowd=0)
+    found = bench_reliability.under(str(tmp_path), way, bench_reliability.UNAVAILABLE, sizes)
+
+    delivered = {"ours": 3, "opentelemetry_sdk": 1, "without": 0}[way]
+    assert (len(found.outcomes), found.under_fault, found.delivered, found.duplicated) == (3, 2, delivered, 0)
+    assert bench_world.processes_of(str(tmp_path)) == []
+
+
+@pytest.mark.parametrize("way", ["ours", "opentelemetry_sdk"])
+def test_whoever_sends_is_killed(tmp_path, way):
+    """What was being sent when its process was killed comes later from this package, and never from the other."""
+    import bench_reliability
+
+    sizes = bench_reliability.Sizes(at_once=0, dead=2, crowd=0)
+    found = bench_reliability.under(str(tmp_path), way, bench_reliability.KILLED, sizes)
+
+    statuses = {"ours": [0, 0, 0], "opentelemetry_sdk": [-9, -9, 0]}[way]
+    assert [run.status for run in found.outcomes] == statuses
+    assert (found.delivered, found.duplicated) == ({"ours": 3, "opentelemetry_sdk": 1}[way], 0)
+
+
 def test_a_sender_that_still_runs_is_found_and_ended(tmp_path):
     """The sender of one run is the only process found for its folder, and is gone once it has been ended."""
     from bench_destinations import REFUSED, place

@@ -347,7 +347,8 @@ def test_kept_has_its_reason():
 
 def test_help_has_examples_and_statuses():
     """Every command's help ends with an example of it, and the program's with the exit statuses."""
-    commands = ("on", "off", "erase", "status", "send", "show", "vocabulary", "run", "demo")
+    users = ("on", "off", "erase", "status", "send", "show", "vocabulary", "run", "demo")
+    commands = (*users, "dashboard", "installs")
     for command in commands:
         helped = piped(command, "--help").stdout.decode()
         assert f"Examples:\n    franklinwh-telemetry {command}" in helped

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import bench_process
 import bench_record
+import bench_reliability
 import bench_sender
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ PARTS: dict[str, Callable[..., Table]] = {
     "record": bench_record.measure_record,
     "sender": bench_sender.measure,
     "process": bench_process.measure,
+    "reliability": bench_reliability.measure,
 }
 
 if sys.platform == "linux":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import socket
+import threading
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,8 @@ from franklinwh_telemetry.sender.loopback import LoopbackReceiver, reply
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+
+    from typing_extensions import Self
 
     from franklinwh_telemetry.sender.loopback import ReceivedRequest
 
@@ -88,6 +91,66 @@ def _drip(_request: ReceivedRequest) -> Iterator[bytes]:
     for _ in range(DRIPS):
         time.sleep(DRIP_S)
         yield b"\0"
+
+
+class Backend:
+    """A destination whose weather changes; what it took it has answered, and keeps the ids of."""
+
+    def __init__(self) -> None:
+        self._receiver = LoopbackReceiver(self._answer)
+        self._treat: Callable[[ReceivedRequest], Iterable[bytes]] = self._take
+        self._taken: list[str] = []
+        self._over = threading.Event()
+
+    def __enter__(self) -> Self:
+        self._receiver.__enter__()
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self._over.set()
+        self._receiver.__exit__()
+
+    @property
+    def url(self) -> str:
+        """Its base URL."""
+        return self._receiver.url
+
+    def taken(self) -> list[str]:
+        """The ids of all events that it took, repeated as often as it took them."""
+        return list(self._taken)
+
+    def fall_silent(self) -> None:
+        """Take connections and say nothing."""
+        self._treat = self._say_nothing
+
+    def refuse(self) -> None:
+        """Answer 503."""
+        self._treat = lambda _request: [reply(503, "text/plain", b"later")]
+
+    def kill(self, whoever_sends: Callable[[], None]) -> None:
+        """Kill whoever has sent a request, and keep nothing of it."""
+
+        def treat(_request: ReceivedRequest) -> Iterable[bytes]:
+            whoever_sends()
+            return []
+
+        self._treat = treat
+
+    def recover(self) -> None:
+        """Take everything from now on."""
+        self._treat = self._take
+        self._over.set()
+
+    def _answer(self, request: ReceivedRequest) -> Iterable[bytes]:
+        return self._treat(request)
+
+    def _take(self, request: ReceivedRequest) -> Iterable[bytes]:
+        self._taken += events_in(request)
+        return _accept(request)
+
+    def _say_nothing(self, _request: ReceivedRequest) -> Iterable[bytes]:
+        self._over.wait()
+        return []
 
 
 @contextmanager

@@ -46,44 +46,54 @@ class World:
         self.state, self.home, self.cwd = (self.folder / name for name in ("state", "home", "cwd"))
         for made in (self.state, self.home, self.cwd):
             made.mkdir(mode=0o700)
+        self._running: set[int] = set()
+        self._killed: set[int] = set()
 
-    def environment(self, path: str = "") -> dict[str, str]:
+    def environment(self, path: str = "", name: str = "") -> dict[str, str]:
         """The whole environment of a measured program; *path* comes first on its module path."""
         kept = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
         parts = [path, *kept.get("PYTHONPATH", "").split(os.pathsep)]
         joined = os.pathsep.join(os.path.abspath(part) for part in parts if part)
-        own = {"HOME": str(self.home), "XDG_STATE_HOME": str(self.state), "BENCH_MARK": str(self.folder / "mark")}
+        own = {
+            "HOME": str(self.home),
+            "XDG_STATE_HOME": str(self.state),
+            "BENCH_MARK": str(self.folder / f"mark{name}"),
+        }
         return {**kept, **own, **({"PYTHONPATH": joined} if joined else {})}
 
-    def run(self, way: str, url: str, path: str = "") -> Outcome:
-        """Run the program once and measure it."""
+    def run(self, way: str, url: str, path: str = "", *, name: str = "") -> Outcome:
+        """Run the program once and measure it; of several at the same time each has a *name*."""
         written = self.cwd / "franklinwh.ini"
-        written.write_text(ini(way, url), encoding="utf-8")
-        written.chmod(0o600)
-        environment = self.environment(path)
+        if not written.exists() or written.read_text(encoding="utf-8") != ini(way, url):
+            written.write_text(ini(way, url), encoding="utf-8")
+            written.chmod(0o600)
+        environment = self.environment(path, name)
         command = [sys.executable, str(HOST), way, url]
-        with (self.folder / "stdout").open("wb") as stdout, (self.folder / "stderr").open("wb") as stderr:
+        outputs = [self.folder / f"{output}{name}" for output in ("stdout", "stderr")]
+        with outputs[0].open("wb") as stdout, outputs[1].open("wb") as stderr:
             began_ns = time.monotonic_ns()
             child = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr, cwd=self.cwd, env=environment
             )
+            self._running.add(child.pid)
             watchdog = threading.Timer(HUNG_AFTER_S, child.kill)
             watchdog.start()
             _pid, status, usage = os.wait4(child.pid, 0)
             ended_ns = time.monotonic_ns()
         watchdog.cancel()
+        self._running.discard(child.pid)
         child.returncode = os.waitstatus_to_exitcode(status)
-        if child.returncode:
-            message = f"`{way}` ended with {child.returncode}: {(self.folder / 'stderr').read_text()[-400:]}"
+        if child.returncode and child.pid not in self._killed:
+            message = f"`{way}` ended with {child.returncode}: {outputs[1].read_text()[-400:]}"
             raise RuntimeError(message)
-        done_ns = int((self.folder / "mark").read_text())
+        done_ns = int((self.folder / f"mark{name}").read_text())
         return Outcome(
             wall_s=(ended_ns - began_ns) / 1e9,
             cpu_s=usage.ru_utime + usage.ru_stime,
             exit_s=(ended_ns - done_ns) / 1e9,
             status=child.returncode,
-            stdout=(self.folder / "stdout").read_bytes(),
-            stderr_lines=len((self.folder / "stderr").read_bytes().splitlines()),
+            stdout=outputs[0].read_bytes(),
+            stderr_lines=len(outputs[1].read_bytes().splitlines()),
         )
 
     def spools(self) -> list[Spool]:
@@ -100,8 +110,7 @@ class World:
 
     def deliver(self, within_s: float = 30.0) -> bool:
         """Wake the senders up, and say whether all have come to their end."""
-        for spool in self.spools():
-            Path(spool.path("wake")).touch()
+        self.wake_senders()
         deadline_s = time.monotonic() + within_s
         while self.count("senders_completed") < self.count("senders_launched"):
             if time.monotonic() > deadline_s:
@@ -110,13 +119,28 @@ class World:
         self.end_senders(patience_s=5.0)
         return True
 
+    def wake_senders(self) -> None:
+        """Let no sender wait any longer for what follows."""
+        for spool in self.spools():
+            Path(spool.path("wake")).touch()
+
+    def kill_senders(self) -> None:
+        """Kill every sender of this folder, and no other."""
+        for pid in self.senders():
+            _kill(pid)
+
+    def kill_running(self) -> None:
+        """Kill the measured programs that run now; that they were is no error."""
+        for pid in tuple(self._running):
+            self._killed.add(pid)
+            _kill(pid)
+
     def end_senders(self, patience_s: float = 0.0) -> None:
         """End what still runs for this folder, and for no other; it is waited for."""
         deadline_s = time.monotonic() + patience_s
-        while running := self.senders():
+        while self.senders():
             if time.monotonic() >= deadline_s:
-                for pid in running:
-                    _kill(pid)
+                self.kill_senders()
             time.sleep(0.02)
 
     def senders(self) -> list[int]:

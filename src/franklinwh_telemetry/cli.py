@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from franklinwh_telemetry import plain
-from franklinwh_telemetry.console import PlanOnScreen, Screen
+from franklinwh_telemetry import maintaining, plain
+from franklinwh_telemetry.console import PlanOnScreen, Screen, examples
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,24 +30,20 @@ STATUSES: Final = (
 )
 
 
-def _examples(*lines: str) -> str:
-    return "\n".join(["\b", "Examples:", *(f"  franklinwh-telemetry {line}" for line in lines)])
-
-
 _application = click.option("--application", metavar="NAME", help="One application; default: all that are known.")
 _config = click.option("--config", type=click.Path(), metavar="PATH", help="The franklinwh.ini that is meant.")
 
 
 @click.group(
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog=f"{_examples('on', 'run franklinwh-cli status', 'status', 'show')}\n\n{STATUSES}",
+    epilog=f"{examples('on', 'run franklinwh-cli status', 'status', 'show')}\n\n{STATUSES}",
 )
 @click.version_option(package_name="franklinwh-telemetry")
 def cli() -> None:
     """Opt-in telemetry: five facts about a command, and nothing else."""
 
 
-@cli.command(epilog=_examples("on", "on --config ~/franklinwh.ini", "on --application myapp --yes"))
+@cli.command(epilog=examples("on", "on --config ~/franklinwh.ini", "on --application myapp --yes"))
 @_application
 @_config
 @click.option("--yes", is_flag=True, help="Do not ask: you have read what would be sent.")
@@ -75,7 +71,7 @@ def on(application: str | None, config: str | None, yes: bool) -> int:  # noqa: 
     return screen.status(status)
 
 
-@cli.command(epilog=_examples("off", "off --application franklinwh-cloud"))
+@cli.command(epilog=examples("off", "off --application franklinwh-cloud"))
 @_application
 @_config
 def off(application: str | None, config: str | None) -> int:
@@ -85,7 +81,7 @@ def off(application: str | None, config: str | None) -> int:
     return _tell_each(Screen(), _meant(application, config), turn_off)
 
 
-@cli.command(epilog=_examples("erase", "erase --application franklinwh-cloud"))
+@cli.command(epilog=examples("erase", "erase --application franklinwh-cloud"))
 @_application
 @_config
 def erase(application: str | None, config: str | None) -> int:
@@ -99,7 +95,7 @@ def erase(application: str | None, config: str | None) -> int:
     return _tell_each(Screen(), _meant(application, config), consenting.erase)
 
 
-@cli.command(epilog=_examples("status", "status --application franklinwh-cloud", "status --json"))
+@cli.command(epilog=examples("status", "status --application franklinwh-cloud", "status --json"))
 @_application
 @_config
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
@@ -119,7 +115,7 @@ def status(application: str | None, config: str | None, as_json: bool) -> int:  
     return screen.status(DONE)
 
 
-@cli.command(epilog=_examples("send", "send --application franklinwh-cloud"))
+@cli.command(epilog=examples("send", "send --application franklinwh-cloud"))
 @_application
 def send(application: str | None) -> int:
     """
@@ -140,7 +136,7 @@ def send(application: str | None) -> int:
 
 
 @cli.command(
-    epilog=_examples("show", "show --example", "show --pending", "show --sent --raw", "show --json | jq .events"),
+    epilog=examples("show", "show --example", "show --pending", "show --sent --raw", "show --json | jq .events"),
 )
 @_application
 @_config
@@ -178,7 +174,7 @@ def show(application: str | None, config: str | None, what: str, as_told: bool, 
     return screen.status(DONE)
 
 
-@cli.command(epilog=_examples("vocabulary > franklinwh-cloud.json", "vocabulary --vocabulary myapp.telemetry:WORDS"))
+@cli.command(epilog=examples("vocabulary > franklinwh-cloud.json", "vocabulary --vocabulary myapp.telemetry:WORDS"))
 @click.option("--application", metavar="NAME", help="The application; default: franklinwh-cloud.")
 @click.option("--vocabulary", "spec", metavar="MODULE:OBJECT", help="Another program's vocabulary.")
 @click.option("--capacity", is_flag=True, help="Print how many bits a command and its success can carry.")
@@ -206,7 +202,7 @@ def vocabulary(application: str | None, spec: str | None, capacity: bool) -> int
 
 @cli.command(
     context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
-    epilog=_examples("run franklinwh-cli energy --describe", "run --vocabulary myapp.telemetry:WORDS myapp sync"),
+    epilog=examples("run franklinwh-cli energy --describe", "run --vocabulary myapp.telemetry:WORDS myapp sync"),
 )
 @click.option("--vocabulary", "spec", metavar="MODULE:OBJECT", help="The program's vocabulary.")
 @click.option("--application", metavar="NAME", help="The application's name; default: the program's.")
@@ -226,13 +222,17 @@ def run(spec: str | None, application: str | None, program: str, arguments: tupl
     return found
 
 
-@cli.command(epilog=_examples("demo"))
+@cli.command(epilog=examples("demo"))
 def demo() -> int:
     """Show the whole way on this machine alone: franklinwh-cli, spool, sender, receiver."""
     from franklinwh_telemetry.demo import run_demo  # noqa: PLC0415
 
     screen = Screen()
     return screen.status(run_demo(screen.text))
+
+
+cli.add_command(maintaining.make_dashboard)
+cli.add_command(maintaining.show_installs)
 
 
 def _meant(application: str | None, config: str | None) -> list[Telemetry]:

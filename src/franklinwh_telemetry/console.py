@@ -26,6 +26,11 @@ _UNDRAWN: Final = ("dumb", "unknown")
 REFUSED: Final = 1
 
 
+def examples(*lines: str) -> str:
+    """What the help of a command ends with; click keeps the lines as they are."""
+    return "\n".join(["\b", "Examples:", *(f"  franklinwh-telemetry {line}" for line in lines)])
+
+
 @final
 class Screen:
     """
