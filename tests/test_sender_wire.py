@@ -432,6 +432,10 @@ def test_tls_handshake_that_hangs_times_out(journal: Journal) -> None:
     assert time.monotonic() - began_s < 3
 
 
+FAR_EAST = "Sun, 06 Nov 1994 08:49:37 +9999999999999999"
+"""A date whose zone is more than any number that the standard library reckons with."""
+
+
 def test_retry_after_is_read_in_both_forms() -> None:
     """Seconds or a date, at least 0, at most a day; anything else is no wish."""
     now_s = 784_111_777.0  # Sun, 06 Nov 1994 08:49:37 GMT
@@ -443,7 +447,7 @@ def test_retry_after_is_read_in_both_forms() -> None:
     assert parse_retry_after("Sun, 06 Nov 1994 08:50:37 GMT", now_s) == 60
     assert parse_retry_after("Sun, 06 Nov 1994 08:00:00 GMT", now_s) == 0
     assert parse_retry_after("Sun, 06 Nov 2094 08:00:00 GMT", now_s) == 86_400
-    for surprise in ("", "-1", "1.5", "soon", "Sun, 99 Nov 1994 08:49:37 GMT", "\u0663"):
+    for surprise in ("", "-1", "1.5", "soon", "Sun, 99 Nov 1994 08:49:37 GMT", "\u0663", FAR_EAST):
         assert parse_retry_after(surprise, now_s) is None
 
 
