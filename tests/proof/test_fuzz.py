@@ -68,7 +68,7 @@ SECONDS = float(os.environ.get("FUZZ_SECONDS", "0"))
 """How long each property is fuzzed; 0 for the same examples on every run."""
 
 EXAMPLES = 150
-FUZZ_EXAMPLES = 2_000
+FUZZ_EXAMPLES = 300
 MAX_CPU_S = 20.0
 """A hundred times what the slowest parser takes for the longest that it reads."""
 MAX_MEMORY_BYTES = 96 * 1024 * 1024
@@ -82,17 +82,19 @@ def fuzzed(*examples: Any, **strategies: Any) -> Callable[[Callable[..., None]],
     """Make a property a test: of fixed examples, or, where that is asked for, of new ones until the time is over."""
 
     def decorate(check: Callable[..., None]) -> Callable[[], None]:
-        drawn = given(**strategies)(check)
-        for each in examples:
-            drawn = example(**each)(drawn)
+        def run(**how: Any) -> None:
+            drawn = given(**strategies)(check)
+            for each in examples:
+                drawn = example(**each)(drawn)
+            settings(**how)(drawn)()
 
         @functools.wraps(check)
         def test() -> None:
             end_s = time.monotonic() + SECONDS
-            settings(max_examples=EXAMPLES)(drawn)()
+            run(max_examples=EXAMPLES)
             found = DirectoryBasedExampleDatabase(ROOT / ".hypothesis" / "examples")
             while time.monotonic() < end_s:
-                settings(max_examples=FUZZ_EXAMPLES, derandomize=False, database=found, print_blob=True)(drawn)()
+                run(max_examples=FUZZ_EXAMPLES, derandomize=False, database=found, print_blob=True)
 
         del test.__wrapped__  # pytest would ask it for fixtures
         return test
@@ -123,6 +125,28 @@ def cut(whole: bytes) -> st.SearchStrategy[bytes]:
     return st.builds(lambda at, noise: whole[:at] + noise + whole[at:], places, st.binary(max_size=6)) | places.map(
         lambda at: whole[:at]
     )
+
+
+def test_new_examples_are_drawn_for_as_long_as_is_asked(monkeypatch):
+    """With a time given, more is drawn than on every run; without, the very same again."""
+    drawn: list[int] = []
+
+    @fuzzed(number=st.integers())
+    def test(number: int) -> None:
+        drawn.append(number)
+
+    monkeypatch.setitem(globals(), "SECONDS", 0.0)
+    test()
+    once = list(drawn)
+    drawn.clear()
+    test()
+    assert drawn == once
+
+    drawn.clear()
+    monkeypatch.setitem(globals(), "SECONDS", 0.5)
+    test()
+    assert len(drawn) > len(once)
+    assert len(set(drawn) - set(once)) > EXAMPLES
 
 
 # --- records
