@@ -16,7 +16,8 @@ FUZZ_SECONDS ?= 30
 # The Go side; it uses the Go on the path, or else installs one with this Python.
 GO_SIDE = $(MAKE) -C collector PYTHON="$(CURDIR)/$(BIN)/python"
 
-.PHONY: help setup collector demo demo-collector test test-quick test-otel test-home-assistant test-all lint format bench mutate fuzz lock clean
+.PHONY: help setup collector demo demo-collector test test-quick test-otel test-home-assistant test-all proof lint format site
+.PHONY: bench mutate fuzz sbom release lock clean
 
 help: ## print this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile | expand -t 22
@@ -51,6 +52,9 @@ test-all: setup ## as test, and on every CPython from 3.10 to 3.14 that is here,
 	@$(GO_SIDE) test build
 	@$(BIN)/python tools/run_tests.py dev wheel otel home-assistant newest pythons
 
+proof: setup ## the proofs at full scale
+	@PROOF_SCALE=full $(BIN)/python -m pytest tests/proof
+
 lint: setup ## style, format, types, direction of imports, and that what tools generate is up to date
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -58,7 +62,21 @@ lint: setup ## style, format, types, direction of imports, and that what tools g
 	@$(BIN)/mypy --platform win32 src
 	@$(BIN)/mypy --platform darwin src
 	@$(BIN)/lint-imports
+	@told=$$(NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict 2>&1) || { echo "$$told" >&2; exit 1; }
+	@$(BIN)/python -m towncrier build --draft --version next >/dev/null 2>&1 || { echo "no page comes of docs/changelog.d" >&2; exit 1; }
 	@$(GO_SIDE) lint verify
+	@$(BIN)/python tools/shipped.py --check
+
+site: setup ## build the pages into build/site; a warning is an error
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
+sbom: setup ## list what is shipped in build/sbom, as CycloneDX, and its licences in docs/licences.md
+	@$(BIN)/python tools/shipped.py
+
+release: sbom ## build and check what is published: wheel and source distribution in dist, the lists in build/sbom
+	@rm -rf dist
+	@$(BIN)/python -m hatchling build
+	@$(BIN)/python -m twine check --strict dist/*
 
 format: setup ## let ruff put style and format right where it can
 	@$(BIN)/ruff check --fix .

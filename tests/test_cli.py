@@ -131,6 +131,33 @@ def test_off_takes_the_senders_lock_first(senders):
     assert support.waiting() == []
 
 
+def test_erase_deletes_what_is_kept_and_tells_the_uuid():
+    """`erase` withdraws, empties journal and counts, tells the UUID that was used, and the next yes has another."""
+    with LoopbackReceiver() as receiver:
+        Path("franklinwh.ini").write_text(f"{CONSENT}endpoint = {receiver.url}\n")
+        record()
+        assert telemetry("send").returncode == 0
+        record()
+        assert VERSION_4 in telemetry("show", "--sent").stdout
+
+        erased = telemetry("erase")
+
+        assert erased.returncode == 0
+        assert VERSION_4 in erased.stdout
+        assert telemetry("show", "--sent").stdout == "Nothing was sent yet.\n"
+        assert support.waiting() == []
+        assert len(receiver.requests) == 1
+        left = [path for path in Path(support.state_root()).rglob("*") if path.is_file()]
+        assert [path for path in left if VERSION_4.encode() in path.read_bytes()] == []
+        assert "enabled = false" in Path("franklinwh.ini").read_text()
+        assert VERSION_4 not in Path("franklinwh.ini").read_text()
+
+        assert telemetry("on", "--yes").returncode == 0
+        record()
+        (after,) = support.waiting()
+        assert after["execution_uuid"] != VERSION_4
+
+
 def test_off_without_consent_changes_nothing():
     """There is nothing to switch off, and no file is made."""
     ended = telemetry("off")

@@ -23,7 +23,7 @@ DEPENDENCIES = {
     "rich": ">=13.7",
 }
 
-EXTRAS = {"instrument": ("opentelemetry-instrumentation", "<1,>=0.64b0")}
+EXTRAS = {"instrument": ("opentelemetry-instrumentation", "<1,>=0.64b0"), "maintainer": ("duckdb", ">=1.2")}
 
 FOREIGN_MODULES = """
 import json, sys, threading
@@ -138,6 +138,38 @@ def test_importing_the_installed_wheel_needs_nothing_else(wheel, tmp_path):
     assert (foreign, has_socket, threads) == (["franklinwh_telemetry"], False, 1)
     assert file.startswith(str(tmp_path / "bare"))
     assert (tmp_path / "bare" / "bin" / "franklinwh-telemetry").is_file()
+
+
+@posix_only
+def test_the_sdist_installs_in_a_bare_environment(sdist, tmp_path):
+    """What is built from the source distribution, as pip builds it, installs and its command says its version."""
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
+    offline = ["--quiet", "--no-deps", "--no-index"]
+    subprocess.run([*pip, "wheel", *offline, "--no-build-isolation", "-w", str(tmp_path), str(sdist)], check=True)
+    (built,) = tmp_path.glob("*.whl")
+    venv.create(tmp_path / "bare", with_pip=False, symlinks=True)
+    python = str(tmp_path / "bare" / "bin" / "python")
+    subprocess.run([*pip, "--python", python, "install", *offline, str(built)], check=True)
+
+    version = "import importlib.metadata as m, franklinwh_telemetry; print(m.version('franklinwh-telemetry'))"
+    done = subprocess.run([python, "-I", "-c", version], capture_output=True, text=True, check=False)
+
+    assert (done.stdout, done.stderr) == ("0.1.0\n", "")
+
+
+def test_the_index_would_show_what_is_published(wheel, sdist):
+    """`twine check --strict` has nothing to say about wheel and source distribution, and does about a damaged one."""
+    check = [sys.executable, "-m", "twine", "check", "--strict"]
+
+    done = subprocess.run([*check, str(wheel), str(sdist)], capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("PASSED") == 2
+    broken = wheel.parent / "broken-0.1.0-py3-none-any.whl"
+    with zipfile.ZipFile(broken, "w") as archive:
+        archive.writestr("broken-0.1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: broken\nVersion: 0.1.0\n")
+        archive.writestr("broken-0.1.0.dist-info/WHEEL", "Wheel-Version: 1.0\n")
+    assert subprocess.run([*check, str(broken)], capture_output=True, check=False).returncode == 1
 
 
 def test_the_lock_is_made_from_the_packages_own_dependencies(source_root):

@@ -19,7 +19,7 @@ from franklinwh_telemetry.denial import Denied
 from franklinwh_telemetry.launch import command_line, environment, mark_alive
 from franklinwh_telemetry.lock import Lock
 from franklinwh_telemetry.sender import __main__ as sender_main
-from franklinwh_telemetry.sender import send
+from franklinwh_telemetry.sender import send, standing
 from franklinwh_telemetry.sender.loopback import LoopbackReceiver, accept, reply
 from franklinwh_telemetry.sender.send import Ending, drain
 from franklinwh_telemetry.spool import MAX_AGE_MS, MAX_RECORDS, SENDER_LIFETIME_S, Spool, open_spool
@@ -187,6 +187,25 @@ def test_what_arrives_during_a_run_is_sent_by_it():
         spool = filled(receiver.url)
         assert drain(spool.folder, grace_s=0) is Ending.DONE
         assert numbers(receiver) == [1, 2, 3, 4]
+
+
+def test_a_command_that_is_named_while_a_run_begins_is_known_to_it(monkeypatch):
+    """Another program names its command and records it after the manifest was read: its record is not refused."""
+    ask = standing.consent_again
+
+    def asked(manifest):
+        monkeypatch.setattr(send, "consent_again", ask)
+        other = Telemetry(APPLICATION, Vocabulary(["another"]))
+        with other.command("another"):
+            pass
+        return ask(manifest)
+
+    with LoopbackReceiver() as receiver:
+        spool = filled(receiver.url, 1)
+        monkeypatch.setattr(send, "consent_again", asked)
+        assert drain(spool.folder, grace_s=0) is Ending.DONE
+        assert sorted(span.name for span in receiver.spans) == ["another", "status"]
+    assert (waiting(spool), spool.tally.read().get("refused_record_unknown_command")) == ([], None)
 
 
 def test_the_mark_of_life_goes_before_the_last_look(monkeypatch):

@@ -314,7 +314,7 @@ def test_slow_answer_is_temporary(tmp_path: Path, head: bytes) -> None:
     (trouble,) = told.troubles
     assert (trouble.kind, trouble.message) == (
         "temporary",
-        "127.0.0.1: no answer in time; it is tried again later",
+        "127.0.0.1: no answer in time; it is tried again later; if that stays so, check the destination",
     )
 
 

@@ -15,9 +15,11 @@ import pytest
 import support
 from doubles.records import VOCABULARY, make_record
 from franklinwh_telemetry import Granted, Telemetry, Vocabulary, event, room, statefolder, testing
+from franklinwh_telemetry import manifest as manifest_module
 from franklinwh_telemetry import spool as spool_module
 from franklinwh_telemetry.consent import read_consent
 from franklinwh_telemetry.destination import Destination, parse_destination, route
+from franklinwh_telemetry.lock import Lock
 from franklinwh_telemetry.manifest import MAX_MANIFEST_BYTES, Manifest
 from franklinwh_telemetry.spool import (
     MAX_AGE_MS,
@@ -222,7 +224,7 @@ def test_a_vocabulary_that_outgrows_the_manifest_forgets_the_others():
 
 
 def test_the_manifest_is_written_once():
-    """The second record does not touch it; another command to be named, or a damaged one, writes it anew."""
+    """Only another command to be named, or a damaged one, writes it anew; programs that differ do not take turns."""
     path = Path(opened().path("manifest.json"))
     os.utime(path, (1, 1))
     first = path.read_bytes()
@@ -232,15 +234,68 @@ def test_the_manifest_is_written_once():
 
     opened(vocabulary=Vocabulary(["status", "x"]))
     assert path.stat().st_mtime != 1
-    assert json.loads(path.read_bytes())["commands"] == ["status", "x", *VOCABULARY.commands[1:]]
+    assert json.loads(path.read_bytes())["commands"] == [*VOCABULARY.commands, "x"]
     os.utime(path, (1, 1))
     opened(vocabulary=Vocabulary(["status", "x"]))
+    opened()
     assert path.stat().st_mtime == 1
 
     path.write_bytes(b"surprise")
     opened()
     assert path.read_bytes() == first
-    assert sorted(os.listdir(Path(path).parent)) == ["claimed", "manifest.json", "new", "tmp"]
+    assert sorted(os.listdir(Path(path).parent)) == ["claimed", "manifest.json", "manifest.lock", "new", "tmp"]
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["no manifest yet", "a manifest"])
+def test_programs_that_differ_open_the_spool_at_the_same_moment(monkeypatch, first):
+    """Between one's look at the manifest and its writing another one writes: both lists are there afterwards."""
+    looked = statefolder.read_small
+    if not first:
+        opened()
+
+    def look(path, max_bytes):
+        found = looked(path, max_bytes)
+        if path.endswith("manifest.json"):
+            monkeypatch.setattr(spool_module, "read_small", looked)
+            opened(vocabulary=Vocabulary(["meanwhile"]))
+        return found
+
+    monkeypatch.setattr(spool_module, "read_small", look)
+    manifest = opened(vocabulary=Vocabulary(["mine"])).manifest()
+
+    assert manifest is not None
+    assert {"mine", "meanwhile"} <= set(manifest.commands)
+
+
+def test_a_list_is_added_while_nobody_else_adds_one():
+    """Who holds the lock is waited for, and what it has written is kept."""
+    spool = opened()
+    path = Path(spool.path("manifest.json"))
+    lock = Lock(spool.path("manifest.lock"))
+    assert lock.acquire()
+    other = threading.Thread(target=opened, kwargs={"vocabulary": Vocabulary(["mine"])})
+    other.start()
+    other.join(0.1)
+    fields = json.loads(path.read_bytes())
+    statefolder.replace(str(path), json.dumps({**fields, "commands": ["meanwhile"]}).encode())
+    lock.release()
+    other.join(60)
+
+    assert json.loads(path.read_bytes())["commands"] == ["meanwhile", "mine"]
+
+
+@posix_only
+def test_a_program_that_was_stopped_with_the_lock_holds_nobody_up(monkeypatch):
+    """The lock is not waited for for long; without it, what another writes at that very moment may be lost."""
+    monkeypatch.setattr(manifest_module, "_LOCK_WAIT_S", 0.0)
+    spool = opened()
+    lock = Lock(spool.path("manifest.lock"))
+    assert lock.acquire()
+    manifest = opened(vocabulary=Vocabulary(["mine"])).manifest()
+    lock.release()
+
+    assert manifest is not None
+    assert manifest.commands == (*VOCABULARY.commands, "mine")
 
 
 @posix_only

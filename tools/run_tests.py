@@ -23,7 +23,7 @@ RELEASES = ("1.43.0", "1.44.0", "1.45.0")
 """OpenTelemetry releases whose senders differ; the lock holds the newest, which `dev` and `wheel` run on."""
 
 SENDER_TESTS = ("test_sender_*.py", "test_contract*.py")
-NEEDS_SOURCES = ("test_collector*.py", "test_packaging.py", "test_structure.py")
+NEEDS_SOURCES = ("test_collector*.py", "test_packaging.py", "test_release.py", "test_site.py", "test_structure.py")
 COPIED = ("tests", "docs", "collector/README.md", "README.md", "pyproject.toml")
 PYTHONS = ("3.10", "3.11", "3.12", "3.13", "3.14")
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Final
 
+from franklinwh_telemetry.fork import inside
+
 if TYPE_CHECKING:
     from types import TracebackType
 
@@ -26,12 +28,16 @@ class TelemetryError(Exception):
 
 
 class Guard:
-    """A context that swallows an `Exception`, notes it and goes on; nothing else is touched."""
+    """
+    A context that swallows an `Exception`, notes it and goes on; nothing else is touched.
+
+    Whoever is in it is inside, and a fork waits for them.
+    """
 
     __slots__ = ()
 
     def __enter__(self) -> None:
-        return None
+        inside.enter()
 
     def __exit__(
         self,
@@ -39,10 +45,13 @@ class Guard:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> bool:
-        if kind is None or not issubclass(kind, Exception) or reraising:
-            return False
-        _note(kind, traceback)
-        return True
+        try:
+            if kind is None or not issubclass(kind, Exception) or reraising:
+                return False
+            _note(kind, traceback)
+            return True
+        finally:
+            inside.leave()
 
 
 def remember_state_folder(folder: str) -> None:

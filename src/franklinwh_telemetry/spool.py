@@ -18,7 +18,6 @@ from franklinwh_telemetry.statefolder import (
     make_folder_below,
     read_small,
     remove_quietly,
-    replace,
     write_new,
     write_once,
 )
@@ -198,30 +197,16 @@ def open_spool(root: str, manifest: Manifest, granted: Granted) -> Spool | Folde
     )
     if refusal is not None:
         return refusal
-    encoded = manifest.encode()
     whole = all(os.path.isdir(spool.path(name)) for name in PLACES)
-    found = read_small(spool.path("manifest.json"), MAX_MANIFEST_BYTES)
-    if whole and found != encoded and found is not None:
-        encoded = _with_commands_kept(manifest, found)
-    if not whole or found != encoded:
+    if not whole:
         for name in PLACES:
             refusal = make_folder_below(spool.folder, name)
             if refusal is not None:
                 return refusal
-        replace(spool.path("manifest.json"), encoded)
+    found = read_small(spool.path("manifest.json"), MAX_MANIFEST_BYTES)
+    if found is None or found != manifest.kept_with(found):
+        manifest.write_into(spool.folder)
     return spool
-
-
-def _with_commands_kept(manifest: Manifest, found: bytes) -> bytes:
-    """
-    The manifest with the commands that the one *found* lists besides.
-
-    Programs of one application may record different commands under one yes, and a record that waits must not be
-    refused because another program ran after it.
-    """
-    kept = Manifest.decode(found)
-    encoded = manifest.with_commands_of(kept).encode() if kept is not None else manifest.encode()
-    return encoded if len(encoded) <= MAX_MANIFEST_BYTES else manifest.encode()
 
 
 def assert_granted(granted: Granted, manifest: Manifest) -> None:

@@ -212,6 +212,12 @@ def has_ended(pid: int) -> bool:
     return ended != 0
 
 
+def at_fork(*, before: Callable[[], object], in_parent: Callable[[], object], in_child: Callable[[], object]) -> None:
+    """Have these called around each fork of this process, where there are forks."""
+    if sys.platform != "win32":
+        os.register_at_fork(before=before, after_in_parent=in_parent, after_in_child=in_child)
+
+
 def creation_flags() -> int:
     """For `Popen`: no window, whose Ctrl-C and closing would reach the child, and the lowest priority; on Windows."""
     if sys.platform == "win32":

@@ -212,15 +212,17 @@ def judge(answer: Answer, host: str, read: Callable[[Answer], Accepted | None]) 
     return Trouble("destination", f"{host} answered {status}: {remedy}")
 
 
+_LATER: Final = "it is tried again later; if that stays so, check the destination"
+
 _ERRORS: Final[dict[WireError, tuple[Literal["temporary", "destination", "local"], str]]] = {
-    WireError.REFUSED: ("temporary", "the connection was refused; it is tried again later"),
-    WireError.TIMED_OUT: ("temporary", "no answer in time; it is tried again later"),
-    WireError.NAME_NOT_FOUND: ("temporary", "its name was not found; it is tried again later"),
+    WireError.REFUSED: ("temporary", f"the connection was refused; {_LATER}"),
+    WireError.TIMED_OUT: ("temporary", f"no answer in time; {_LATER}"),
+    WireError.NAME_NOT_FOUND: ("temporary", f"its name was not found; {_LATER}"),
     WireError.TLS_NOT_VERIFIED: (
         "temporary",
         "its certificate could not be verified; if that stays so, name the authority in SSL_CERT_FILE",
     ),
-    WireError.CONNECTION_BROKEN: ("temporary", "the connection broke; it is tried again later"),
+    WireError.CONNECTION_BROKEN: ("temporary", f"the connection broke; {_LATER}"),
     WireError.ANSWER_TOO_LARGE: (
         "destination",
         "its answer is too large for a receiver of events; check the destination",

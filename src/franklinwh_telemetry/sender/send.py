@@ -106,7 +106,7 @@ class _Rounds:
         denied = consent_again(manifest)
         if isinstance(denied, Denied):
             return self._refuse(denied)
-        records = _claim(spool, Vocabulary(manifest.commands), int(time.time() * 1000))
+        records = _claim(spool, manifest, int(time.time() * 1000))
         if not records:
             remove_quietly(spool.path("backoff"))
             return Ending.DONE
@@ -210,7 +210,7 @@ def leave_trouble(spool: Spool, kind: str, message: str, retry_after_s: float | 
     os.utime(path, (until_s, until_s))
 
 
-def _claim(spool: Spool, vocabulary: Vocabulary, now_ms: int) -> dict[int, tuple[str, event.Record]]:
+def _claim(spool: Spool, manifest: Manifest, now_ms: int) -> dict[int, tuple[str, event.Record]]:
     """
     Take over what waits, what a killed sender had claimed too: by span id, its file and the record, oldest first.
 
@@ -220,6 +220,8 @@ def _claim(spool: Spool, vocabulary: Vocabulary, now_ms: int) -> dict[int, tuple
     spool.room.make(now_ms, room=0)
     _sweep_leftovers(spool, now_ms)
     spool.move_all("new", "claimed")
+    # Read after the records: a program that lists other commands names them before it records the first.
+    vocabulary = Vocabulary((spool.manifest() or manifest).commands)
     records: dict[int, tuple[str, event.Record]] = {}
     for name in sorted(os.listdir(spool.path("claimed")), reverse=True):
         data = spool.read(name)
