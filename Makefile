@@ -11,6 +11,7 @@ MAKEFLAGS += --no-print-directory
 export PYTHONNOUSERSITE := 1
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 
+# How long `make fuzz` draws for each property, and for each fuzz target of Go.
 FUZZ_SECONDS ?= 30
 
 # The Go side; it uses the Go on the path, or else installs one with this Python.
