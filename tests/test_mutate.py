@@ -232,7 +232,7 @@ def test_a_module_is_tried_in_a_copy(tree, capfd):
     )
     (again,) = mutate.run([mutate.python("small.py", "small", "more")], tree, ["small.py"], again=True)
     assert (again.mutants, again.survivors) == (15, result.survivors[2:])
-    assert "survived: return False: return False -> return None" in capfd.readouterr().out
+    assert "survived: small.py: return False: return False -> return None" in capfd.readouterr().out
 
 
 @posix_only
