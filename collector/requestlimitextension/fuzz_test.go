@@ -16,6 +16,7 @@ func FuzzProtobuf(f *testing.F) {
 	f.Add(everything(f), 30, 12)
 	f.Add(everything(f), 3, 3)
 	f.Add(bytes.Repeat(asBytes(1, nil), 50), 10, 5)
+	f.Add(bytes.Repeat(asBytes(1, nil), 11), 10, 5)
 	f.Add(inside(bytes.Repeat(asBytes(2, nil), 20), 2, 1), 50, 12)
 	f.Add(inside(nil, 1, 6, 5, 2, 9, 2, 2, 1), 100, 8)
 	f.Add([]byte{0x0b, 0x0c}, 10, 10)
@@ -40,6 +41,7 @@ func FuzzText(f *testing.F) {
 	require.NoError(f, err)
 	f.Add(string(asJSON), 200)
 	f.Add(`{"resourceSpans":[{},{},{}]}`, 5)
+	f.Add(`[1,2,3,4,5,6,7,8]`, 3)
 	f.Add(strings.Repeat("[", 1000), 10)
 	f.Fuzz(func(t *testing.T, body string, messages int) {
 		l := limits{messages: max(0, min(messages, 1000))}
