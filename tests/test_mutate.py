@@ -131,6 +131,7 @@ def test_each_place_of_a_module_is_changed_once():
     ("source", "becomes"),
     [
         ("x = a and b", ["left out of and", "left out of and"]),
+        ("x = a and b or c", ["left out of or", "left out of or", "left out of and", "left out of and"]),
         ("x = a if b else c", ["True", "False"]),
         ("x = [a for a in b if a]", ["True"]),
         ("x = a in b", ["a not in b"]),

@@ -101,7 +101,8 @@ def mutants(source: str) -> Iterator[Mutant]:
 def difference(node: ast.AST, replacement: ast.AST) -> tuple[str, str]:
     """What was there and what is there now, as source; of many operands, the one that was left out."""
     if isinstance(node, ast.BoolOp) and not isinstance(replacement, ast.Constant):
-        kept = replacement.values if isinstance(replacement, ast.BoolOp) else [replacement]
+        whole = any(value is replacement for value in node.values)
+        kept = replacement.values if isinstance(replacement, ast.BoolOp) and not whole else [replacement]
         (gone,) = [value for value in node.values if not any(value is one for one in kept)]
         return one_line(gone), f"left out of {'and' if isinstance(node.op, ast.And) else 'or'}"
     return one_line(node), one_line(replacement)
