@@ -89,7 +89,7 @@ SUBJECTS = (
     python("sender/request.py", "sender_wire"),
     python("sender/answer.py", "sender_wire"),
     python("sender/posthog.py", "sender_contract", only=("NAMESPACE", "event_of", "event_uuid", "timestamp")),
-    python("sender/provider.py", "sender_spans", "sender_contract"),
+    python("sender/provider.py", "sender_spans", "sender_contract", only=("_RecordIds",)),
     python("sender/spans.py", "sender_spans", "sender_contract"),
     *(Subject(f"{GATE}/{name}.go") for name in ("facts", "rebuild", "vocabulary")),
     *(Subject(f"{EXPORTER}/{name}.go") for name in ("event", "canonical")),
