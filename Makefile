@@ -17,7 +17,7 @@ FUZZ_SECONDS ?= 30
 # The Go side; it uses the Go on the path, or else installs one with this Python.
 GO_SIDE = $(MAKE) -C collector PYTHON="$(CURDIR)/$(BIN)/python"
 
-.PHONY: help setup collector demo demo-collector test test-quick test-otel test-home-assistant test-all proof lint format site
+.PHONY: help setup collector demo demo-collector test test-quick test-otel test-home-assistant test-all proof crash lint format site
 .PHONY: bench mutate fuzz sbom release lock clean
 
 help: ## print this list
@@ -31,7 +31,8 @@ collector: setup ## build the Collector, unless these sources have been built be
 	@$(BIN)/python tools/collector.py build
 
 demo: setup ## the main job, end to end, on this machine alone
-	@$(BIN)/franklinwh-telemetry demo
+	@mkdir -p build
+	@$(BIN)/franklinwh-telemetry demo --report build/demo-report.html
 
 demo-collector: setup ## the same through the real Collector to a PostHog on this machine, and directly, and to a file
 	@$(BIN)/python tools/demo_collector.py
@@ -55,6 +56,9 @@ test-all: setup ## as test, and on every CPython from 3.10 to 3.14 that is here,
 
 proof: setup ## the proofs at full scale
 	@PROOF_SCALE=full $(BIN)/python -m pytest tests/proof
+
+crash: setup ## strike a host and a sender at each of their system calls, which takes most of an hour; Linux with strace
+	@PROOF_SCALE=full $(BIN)/python -m pytest tests/proof/test_crash.py
 
 lint: setup ## style, format, types, direction of imports, and that what tools generate is up to date
 	@$(BIN)/ruff check .

@@ -109,10 +109,12 @@ def kept_spans(application: str = APPLICATION) -> list[dict[str, Any]]:
     ]
 
 
-def run(arguments: list[str], *, text: bool = True, **keywords: Any) -> subprocess.CompletedProcess[Any]:
+def run(
+    arguments: list[str], *, text: bool = True, timeout_s: float = 60.0, **keywords: Any
+) -> subprocess.CompletedProcess[Any]:
     """Run a program to its end, its output taken."""
     return subprocess.run(
-        arguments, check=False, capture_output=True, text=text, stdin=subprocess.DEVNULL, timeout=60, **keywords
+        arguments, check=False, capture_output=True, text=text, stdin=subprocess.DEVNULL, timeout=timeout_s, **keywords
     )
 
 

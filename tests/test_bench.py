@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import sys
 import urllib.request
+from datetime import date
 
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -152,3 +153,16 @@ def test_without_a_backend_the_collector_is_measured_all_the_same(collector_bina
 
     assert (found.accepted, found.refused, found.delivered) == (60, 0, 0)
     assert found.wall_s >= 5 / 100
+
+
+def test_the_events_of_the_report_are_all_there(tmp_path, monkeypatch):
+    """The files that the report is measured with hold what was asked for, each event once, in lines as they come."""
+    import bench_report
+    from franklinwh_telemetry.maintainer.measure import measure
+
+    monkeypatch.setattr(bench_report, "LINES_A_FILE", 2)
+    paths = bench_report.write(tmp_path, 450)
+
+    found = measure([str(path) for path in paths], since=date(2025, 6, 1), until=date(2026, 6, 1))
+    lines = [path.read_text().count("\n") for path in paths]
+    assert (found.events, found.skipped, found.applications, lines) == (450, (), ("franklinwh-cloud",), [2, 2, 1])

@@ -1,12 +1,21 @@
 from __future__ import annotations
 
 import ipaddress
+import json
 import os
+import re
 import sys
 from pathlib import Path
 
+import pytest
+
 import support
 from franklinwh_telemetry.launch import SENDER_MARK
+
+PATIENCE_S = 400.0
+"""The demo starts some twenty processes one after the other: seconds, but not on a machine that does much else."""
+
+pytestmark = pytest.mark.timeout(900)
 
 AUDIT = """
 import os, sys
@@ -30,6 +39,7 @@ def test_demo_delivers_everything_and_connects_to_loopback_only(tmp_path, monkey
 
     ended = support.run(
         [sys.executable, "-m", "franklinwh_telemetry", "demo"],
+        timeout_s=PATIENCE_S,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(path)},
     )
 
@@ -41,6 +51,37 @@ def test_demo_delivers_everything_and_connects_to_loopback_only(tmp_path, monkey
     assert addresses
     assert [address for address in addresses if not ipaddress.ip_address(address).is_loopback] == []
     assert sorted(Path.cwd().iterdir()) == before
+
+
+def test_demo_writes_what_a_maintainer_sees(monkeypatch):
+    """With --report the six events are in a page, whose place is told; without DuckDB one line says how to get it."""
+    monkeypatch.delenv(SENDER_MARK)
+    command = "import sys; {}from franklinwh_telemetry.cli import main; main()"
+    asked = ["demo", "--report", "demo.html"]
+
+    ended = support.run([sys.executable, "-c", command.format(""), *asked], timeout_s=PATIENCE_S)
+
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout.splitlines()[-3:] == ["Report: demo.html", "", "demo: recorded 6, delivered 6, lost 0"]
+    (text,) = re.findall(r'type="application/json">(.*?)</script>', Path("demo.html").read_text(), re.DOTALL)
+    data = json.loads(text)
+    assert sum(cell[2] for cell in data["cells"]) == 6
+    assert {scope[2] for scope in data["scopes"] if scope[1] == "command"} == {
+        "discover --verbose",
+        "energy --describe",
+        "mode --set self_consumption",
+        "other",
+        "status",
+        "tou --extended",
+    }
+
+    without_duckdb = command.format("sys.modules['duckdb'] = None; ")
+    without = support.run([sys.executable, "-c", without_duckdb, *asked], timeout_s=PATIENCE_S)
+
+    assert (without.returncode, without.stderr) == (0, "")
+    assert without.stdout.splitlines()[-3] == (
+        'No report: this needs DuckDB: pip install "franklinwh-telemetry[maintainer]"'
+    )
 
 
 def test_demo_says_what_is_missing(monkeypatch):

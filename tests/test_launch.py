@@ -270,7 +270,9 @@ def test_failing_start_is_swallowed(consented, senders, monkeypatch, error):
 
     with monkeypatch.context() as patched:
         patched.setattr(subprocess, "Popen", refuse)
-        record(telemetry)
+        now_ms = time.time_ns() // 1_000_000
+        command = telemetry.vocabulary.parse("status")
+        assert telemetry.record(command, executed_at_ms=now_ms, latency_ms=1, success=True)
 
     (spool,) = support.spools()
     assert len(support.waiting()) == 1

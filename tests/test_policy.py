@@ -31,6 +31,19 @@ def test_a_sentence_without_proof_is_noticed():
         policy.noted(PAGE.replace("[^inherent]", "[^test_that_nobody_wrote]"))
 
 
+def test_every_test_of_the_proof_page_exists():
+    """Each test that the page of proofs names stands in the file that it names, and each row names one."""
+    page = (ROOT / "docs" / "proof.md").read_text(encoding="utf-8")
+    named = re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", page)
+    rows = [line for line in page.splitlines() if line.startswith("| ") and not line.startswith(("| promise", "|---"))]
+    known = {(path, name) for name, places in policy.tests().items() for path, _shows in places}
+
+    assert len(named) > 40
+    assert [line for line in rows if "`tests/" not in line and "`make " not in line] == []
+    assert [one for one in named if one[1] and one not in known] == []
+    assert [path for path, name in named if not name and not (ROOT / path).is_file()] == []
+
+
 @pytest.mark.parametrize("name", example_data.PAGES)
 def test_the_example_pages_are_what_the_software_makes(name):
     """Every block of the example pages is, byte for byte, what the code of today makes of one command."""

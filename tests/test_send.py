@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 import random
 import signal
@@ -20,6 +21,7 @@ from franklinwh_telemetry.launch import command_line, environment, mark_alive
 from franklinwh_telemetry.lock import Lock
 from franklinwh_telemetry.sender import __main__ as sender_main
 from franklinwh_telemetry.sender import send, standing
+from franklinwh_telemetry.sender.claim import sweep_leftovers
 from franklinwh_telemetry.sender.loopback import LoopbackReceiver, accept, reply
 from franklinwh_telemetry.sender.send import Ending, drain
 from franklinwh_telemetry.spool import MAX_AGE_MS, MAX_RECORDS, SENDER_LIFETIME_S, Spool, open_spool
@@ -728,6 +730,90 @@ def test_leftovers_of_killed_hosts_are_swept():
     assert os.listdir(spool.path("tmp")) == [young]
 
 
+def test_leftovers_of_what_was_to_be_renamed_are_swept():
+    """So do those of every file that is written beside its place and renamed, and nothing else that lies there."""
+    spool = filled("http://127.0.0.1:9", 0)
+    application = os.path.dirname(spool.folder)
+    Path(spool.path("crowd")).mkdir()
+    folders = (spool.folder, spool.path("crowd"), application)
+    kept = ("last-error", "manifest.json.x", "surprise.4711.0123", "young.4711.0123abcd")
+    for folder in folders:
+        for name in (*kept, "manifest.json.4711.0123abcd", "backoff.1.ffffffff"):
+            Path(folder, name).touch()
+            os.utime(Path(folder, name), (time.time() - (3_500 if name.startswith("young") else 3_700),) * 2)
+
+    sweep_leftovers(spool, now_ms())
+
+    left = [name for folder in folders for name in os.listdir(folder) if "." in name or "-" in name]
+    assert sorted(left) == sorted([*kept * 2, *kept, "manifest.json", os.path.basename(spool.folder)])
+
+
+@pytest.mark.parametrize("error", [errno.EIO, errno.EMFILE, errno.ENOMEM, errno.EACCES])
+def test_a_record_that_cannot_be_read_is_kept(monkeypatch, error):
+    """It is there, and may be read another time: the others leave without it, and `status` is told."""
+    first, opened = "-0000000000000001", os.open
+
+    def failing_open(path, *arguments):
+        if str(path).endswith(first):
+            raise OSError(error, os.strerror(error))
+        return opened(path, *arguments)
+
+    with LoopbackReceiver() as receiver:
+        spool = filled(receiver.url)
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "open", failing_open)
+            assert drain(spool.folder, grace_s=0) is Ending.KEPT
+        trouble = read_trouble(spool)
+        assert trouble is not None
+        assert (trouble.kind, numbers(receiver), waiting(spool)) == ("local", [2, 3], [1])
+        assert f"{spool.path('claimed')} could not be read; check" in trouble.message
+
+        assert drain(spool.folder, grace_s=0) is Ending.DONE
+        assert numbers(receiver) == [2, 3, 1]
+    assert spool.tally.read() == {"delivered": 3, "senders_completed": 2}
+
+
+@pytest.mark.parametrize("times", [{"open": 1}, {"open": 99}, {"open": 99, "lstat": 99}], ids=["once", "open", "look"])
+def test_a_manifest_that_cannot_be_read_is_no_withdrawal(monkeypatch, times):
+    """Nothing leaves and nothing is thrown away, be it that it was opened or looked for in vain; later all leaves."""
+    real = {name: getattr(os, name) for name in ("open", "lstat")}
+    left = dict(times)
+
+    def refuse(name):
+        def refusing(path, *arguments, **keywords):
+            if str(path).endswith("manifest.json") and left.get(name, 0):
+                left[name] -= 1
+                raise OSError(errno.EIO, "an error")
+            return real[name](path, *arguments, **keywords)
+
+        return refusing
+
+    with LoopbackReceiver() as receiver:
+        spool = filled(receiver.url)
+        with monkeypatch.context() as patched:
+            for name in real:
+                patched.setattr(os, name, refuse(name))
+            assert drain(spool.folder, grace_s=0) is Ending.KEPT
+        trouble = read_trouble(spool)
+        assert trouble is not None
+        assert (trouble.kind, waiting(spool)) == ("manifest", [1, 2, 3])
+        assert "manifest.json" in trouble.message
+
+        assert drain(spool.folder, grace_s=0) is Ending.DONE
+        assert numbers(receiver) == [1, 2, 3]
+
+
+def test_a_spool_that_a_killed_host_has_half_made_is_no_trouble(isolated):
+    """A folder without any other in it: a sender has nothing to do there, and ends well."""
+    folder = isolated / "state" / "spool-half"
+    folder.mkdir(mode=0o700)
+    (folder / "manifest.json.4711.0123abcd").touch()
+    os.utime(folder / "manifest.json.4711.0123abcd", (time.time() - 3_700,) * 2)
+
+    assert drain(str(folder), grace_s=0) is Ending.DONE
+    assert sorted(path.name for path in folder.iterdir()) == ["counts", "lock"]
+
+
 def test_records_of_siblings_expire():
     """In a spool that nobody fills any more, old records go when a neighbour's sender runs; young ones stay, unsent."""
     with LoopbackReceiver() as receiver:
@@ -971,12 +1057,12 @@ def test_wrong_usage_touches_nothing(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "link"]
 
 
-def test_a_folder_that_is_no_spool_is_of_no_use(tmp_path):
-    """A safe folder in which there is no spool ends a sender with status 2, and holds no mark of life afterwards."""
+def test_a_folder_that_is_no_spool_is_nothing_to_send(tmp_path):
+    """In a safe folder a sender without a spool, which a killed host may leave, ends well; no mark of life stays."""
     (tmp_path / "folder").mkdir(mode=0o700)
     (tmp_path / "folder" / "wake").touch()
     INI.write_text(CONSENT)
-    assert run_sender(f"{tmp_path}/folder").returncode == Ending.UNUSABLE
+    assert run_sender(f"{tmp_path}/folder").returncode == Ending.DONE
     assert "alive" not in os.listdir(tmp_path / "folder")
 
 

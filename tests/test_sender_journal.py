@@ -102,7 +102,20 @@ def test_request_larger_than_the_journal_is_refused(tmp_path: Path) -> None:
     assert len(list(journal.entries())) == 1
 
 
-@pytest.mark.parametrize("damage", [b"", b"{}", b"[]\n", b'{"at_ms": 1}\n', b"\xff\n", b"[" * 100_000 + b"\n"])
+def test_what_a_killed_sender_left_empty_is_removed(tmp_path: Path) -> None:
+    """An entry that was made and not written goes with the next one, and its number is not missed."""
+    write(Journal(str(tmp_path / "journal")), b"before")
+    (tmp_path / "journal" / "000000000005.request").touch()
+    journal = Journal(str(tmp_path / "journal"))
+    write(journal, b"after")
+    assert sorted(path.name for path in (tmp_path / "journal").iterdir()) == [
+        "000000000000.request",
+        "000000000001.request",
+    ]
+    assert ([entry.request for entry in journal.entries()], journal.skipped) == ([b"before", b"after"], 0)
+
+
+@pytest.mark.parametrize("damage", [b"{}", b"[]\n", b'{"at_ms": 1}\n', b"\xff\n", b"[" * 100_000 + b"\n"])
 def test_damaged_file_is_skipped_and_counted(tmp_path: Path, damage: bytes) -> None:
     """What is not an entry is passed over; the others are read, and new ones written."""
     journal = Journal(str(tmp_path / "journal"))

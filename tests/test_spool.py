@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -18,6 +19,7 @@ from franklinwh_telemetry import Granted, Telemetry, Vocabulary, event, room, st
 from franklinwh_telemetry import manifest as manifest_module
 from franklinwh_telemetry import spool as spool_module
 from franklinwh_telemetry.consent import read_consent
+from franklinwh_telemetry.denial import Denied
 from franklinwh_telemetry.destination import Destination, parse_destination, route
 from franklinwh_telemetry.lock import Lock
 from franklinwh_telemetry.manifest import MAX_MANIFEST_BYTES, Manifest
@@ -123,6 +125,99 @@ def test_a_record_is_one_small_file_in_new():
     assert path.read_bytes() == event.encode(make_record(7))
     assert sorted(path.name for path in Path(spool.folder).iterdir()) == ["claimed", "manifest.json", "new", "tmp"]
     assert os.listdir(spool.path("tmp")) == os.listdir(spool.path("claimed")) == []
+
+
+@pytest.mark.parametrize("failing", ["write", "close", "rename"])
+def test_a_record_that_cannot_be_written_leaves_nothing(monkeypatch, failing):
+    """Whichever step of it fails, no half of it lies anywhere."""
+    spool = opened()
+    real_close = os.close
+
+    def fail(*arguments):
+        if failing == "close":
+            real_close(*arguments)
+        raise OSError(errno.ENOSPC, "no room")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, failing, fail)
+        with pytest.raises(OSError, match="no room"):
+            spool.append(make_record(7), NOW_MS)
+
+    assert [os.listdir(spool.path(place)) for place in ("tmp", "new", "claimed")] == [[], [], []]
+
+
+def test_a_close_that_was_interrupted_has_closed(monkeypatch):
+    """The record is there: a file is closed even if a signal came in between."""
+    spool = opened()
+    real_close = os.close
+
+    def interrupted(descriptor):
+        real_close(descriptor)
+        raise InterruptedError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "close", interrupted)
+        spool.append(make_record(7), NOW_MS)
+
+    assert spool.names() == ["001750000000000-0000000000000007"]
+
+
+@pytest.mark.parametrize("call", ["lstat", "mkdir", "listdir", "rename", "link", "stat"])
+def test_calls_that_were_interrupted_are_made_again(monkeypatch, call):
+    """A signal that interrupts a call, as a file system in a network lets it, costs no event."""
+    interruptions: list[object] = []
+    real = getattr(os, call)
+
+    def interrupted(*arguments, **keywords):
+        if len(interruptions) < 3:
+            interruptions.append(arguments)
+            raise InterruptedError
+        return real(*arguments, **keywords)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, call, interrupted)
+        with Telemetry(APPLICATION, VOCABULARY).command("status"):
+            pass
+
+    assert (len(interruptions), len(support.waiting())) == (3, 1)
+
+
+def test_what_a_killed_withdrawal_has_left_is_under_no_new_yes():
+    """Records without a manifest go before a new one is written: they were thrown away with the old one."""
+    spool = opened()
+    spool.append(make_record(7), NOW_MS)
+    Path(spool.path("claimed/surprise")).touch()
+    os.unlink(spool.path("manifest.json"))
+
+    opened().append(make_record(8), NOW_MS)
+
+    assert spool.names() == ["001750000000000-0000000000000008"]
+
+
+def test_a_manifest_that_cannot_be_read_costs_no_record(monkeypatch):
+    """It is written anew, and what waits stays."""
+    spool = opened()
+    spool.append(make_record(7), NOW_MS)
+    monkeypatch.setattr(spool_module, "read_small", lambda _path, _size: None)
+
+    assert opened().names() == ["001750000000000-0000000000000007"]
+
+
+def test_one_record_that_cannot_be_written_keeps_no_other_from_being(monkeypatch):
+    """Of three that are written together, two are there."""
+    allowed = Telemetry(APPLICATION, VOCABULARY).permission()
+    assert not isinstance(allowed, Denied)
+    real = Spool.append
+
+    def append(spool, record, now_ms):
+        if record.span_id == 2:
+            raise OSError(errno.EIO, "an error")
+        real(spool, record, now_ms)
+
+    monkeypatch.setattr(Spool, "append", append)
+    assert allowed.write(support.state_root(), [make_record(number) for number in (1, 2, 3)])
+    assert [int(name[16:], 16) for name in support.only_spool().names()] == [1, 3]
+    assert not allowed.write(support.state_root(), [make_record(2)])
 
 
 def test_names_sort_by_time():

@@ -376,6 +376,25 @@ def test_a_full_disk_changes_nothing_for_the_program(small_disk, monkeypatch, fi
     assert len(support.waiting()) == len(before) + 1
 
 
+@pytest.mark.parametrize("call", ["stat", "lstat", "mkdir"])
+def test_a_folder_is_made_although_a_signal_comes_between(tmp_path, monkeypatch, call):
+    """Each of the calls that it takes may be interrupted, and is made again."""
+    real, interrupted = getattr(os, call), []
+
+    def interrupt(path, *arguments, **keywords):
+        if path not in interrupted:
+            interrupted.append(path)
+            raise InterruptedError
+        return real(path, *arguments, **keywords)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, call, interrupt)
+        assert make_folder(str(tmp_path / "above" / "folder")) is None
+
+    assert interrupted
+    assert check_folder(str(tmp_path / "above" / "folder")) is True
+
+
 def test_write_once_keeps_the_first(tmp_path, monkeypatch):
     """The first of two writers wins, with hard links and without, and no other file is left."""
     assert statefolder.write_once(f"{tmp_path}/a", b"first") is True

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 import bench_process
 import bench_record
 import bench_reliability
+import bench_report
 import bench_sender
 
 if TYPE_CHECKING:
@@ -37,6 +38,9 @@ PARTS: dict[str, Callable[..., Table]] = {
     "process": bench_process.measure,
     "reliability": bench_reliability.measure,
 }
+
+ON_REQUEST: dict[str, Callable[..., Table]] = {"report": bench_report.measure}
+"""Parts that take minutes and gigabytes, and say nothing of what a user pays: a full run leaves them out."""
 
 if sys.platform == "linux":
     import bench_collector
@@ -92,14 +96,14 @@ def main(arguments: list[str] | None = None) -> int:
     """Measure, print, and after a full run write."""
     parser = argparse.ArgumentParser(description="Measure what telemetry costs, and what it delivers.")
     parser.add_argument("--quick", action="store_true", help="fewer samples, nothing written")
-    parser.add_argument("--only", choices=sorted(PARTS), help="one part, nothing written")
+    parser.add_argument("--only", choices=sorted({**PARTS, **ON_REQUEST}), help="one part, nothing written")
     asked = parser.parse_args(arguments)
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     described: dict[str, Any] = {"machine": machine(), "load_before": load()}
     tables = []
     for name in [asked.only] if asked.only else PARTS:
         print(f"measuring: {name}", file=sys.stderr, flush=True)
-        tables.append(PARTS[name](quick=asked.quick))
+        tables.append({**PARTS, **ON_REQUEST}[name](quick=asked.quick))
         print(tables[-1].as_text(), flush=True)
     described["load_after"] = load()
     if not asked.quick and not asked.only:

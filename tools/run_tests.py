@@ -24,6 +24,9 @@ RELEASES = ("1.43.0", "1.44.0", "1.45.0")
 
 SENDER_TESTS = ("test_sender_*.py", "test_contract*.py")
 NEEDS_SOURCES = ("test_collector*.py", "test_packaging.py", "test_release.py", "test_site.py", "test_structure.py")
+SLOW_PROOFS = ("proof/test_concurrency.py", "proof/test_crash.py", "proof/test_fuzz.py", "proof/test_networks.py")
+"""What they strike, crowd and draw for minutes is the same code in a wheel: they run once, on the sources."""
+
 COPIED = ("tests", "docs", "collector/README.md", "README.md", "pyproject.toml")
 PYTHONS = ("3.10", "3.11", "3.12", "3.13", "3.14")
 
@@ -68,7 +71,7 @@ class Runs:
             chosen = [str(path.relative_to(copy)) for pattern in patterns for path in (copy / "tests").glob(pattern)]
             if patterns and not chosen:
                 sys.exit(f"no test file matches {patterns}")
-            ignored = [f"--ignore-glob=tests/{test}" for test in NEEDS_SOURCES]
+            ignored = [f"--ignore-glob=tests/{test}" for test in (*NEEDS_SOURCES, *SLOW_PROOFS)]
             os.environ["TESTED_WHEEL"] = str(built)
             self.pytest(name, python, "-m", "pytest", *ignored, *sorted(chosen), *extra_arguments(), cwd=copy)
             del os.environ["TESTED_WHEEL"]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from franklinwh_telemetry import maintaining, plain
+from franklinwh_telemetry import maintaining, plain, reporting
 from franklinwh_telemetry.console import PlanOnScreen, Screen, examples
 
 if TYPE_CHECKING:
@@ -222,15 +222,19 @@ def run(spec: str | None, application: str | None, program: str, arguments: tupl
     return found
 
 
-@cli.command(epilog=examples("demo"))
-def demo() -> int:
+@cli.command(epilog=examples("demo", "demo --report demo.html"))
+@click.option(
+    "--report", type=click.Path(), metavar="PATH", help="Write what a maintainer would see to this page, too."
+)
+def demo(report: str | None) -> int:
     """Show the whole way on this machine alone: franklinwh-cli, spool, sender, receiver."""
     from franklinwh_telemetry.demo import run_demo  # noqa: PLC0415
 
     screen = Screen()
-    return screen.status(run_demo(screen.text))
+    return screen.status(run_demo(screen.text, report))
 
 
+cli.add_command(reporting.make_report)
 cli.add_command(maintaining.make_dashboard)
 cli.add_command(maintaining.show_installs)
 

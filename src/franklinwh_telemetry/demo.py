@@ -9,12 +9,15 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 from franklinwh_telemetry import event
 from franklinwh_telemetry.integrations.franklinwh_cloud import CONSOLE_SCRIPT, PACKAGE
+from franklinwh_telemetry.sender.file import otlp_line
 from franklinwh_telemetry.sender.loopback import LoopbackReceiver
 from franklinwh_telemetry.sender.posthog import batch_body
 from franklinwh_telemetry.sender.readable import spans_of
@@ -40,17 +43,23 @@ _NOT_PASSED_ON: Final = ("FRANKLIN_USERNAME", "FRANKLIN_PASSWORD", "FRANKLIN_GAT
 _SWITCHES: Final = ("DO_NOT_TRACK", "FRANKLINWH_TELEMETRY")
 
 
-def run_demo(echo: Echo) -> int:
-    """Show it, and return 0 only if every recorded event has arrived, once and whole."""
+def run_demo(echo: Echo, report: str | None = None) -> int:
+    """
+    Show it, and return 0 only if every recorded event has arrived, once and whole.
+
+    What arrived is written as a page to *report*, too, if that is given and DuckDB is here.
+    """
     if importlib.util.find_spec(PACKAGE) is None:
         echo("demo: franklinwh-cloud is not installed here; run: pip install franklinwh-cloud==0.6.4")
         return 1
     with tempfile.TemporaryDirectory(prefix="franklinwh-telemetry-demo-") as folder, LoopbackReceiver() as receiver:
-        return _Demo(Path(folder), receiver, echo).run()
+        return _Demo(Path(folder), receiver, echo, report).run()
 
 
 class _Demo:
-    def __init__(self, folder: Path, receiver: LoopbackReceiver, echo: Echo) -> None:
+    def __init__(self, folder: Path, receiver: LoopbackReceiver, echo: Echo, report: str | None) -> None:
+        self._folder = folder
+        self._report = report
         self._home = folder / "home"
         self._state = folder / "state"
         self._ini = folder / "franklinwh.ini"
@@ -81,7 +90,31 @@ class _Demo:
         self._echo(batch_body("phc_your_project_key", records).decode())
         self._echo("\n6. What `franklinwh-telemetry status` says:")
         self._echo(self._telemetry("status", "--config", str(self._ini)).stdout.rstrip())
+        if self._report is not None:
+            self._echo("\n7. What a maintainer sees of them, in a browser:")
+            self._echo(self._write_report(records, self._report))
         return self._verdict(records)
+
+    def _write_report(self, records: list[event.Record], output: str) -> str:
+        """Write the page, and return where it is, or why there is none."""
+        from franklinwh_telemetry.maintainer.report import Asked, RefusedError, write_report  # noqa: PLC0415 - an extra
+        from franklinwh_telemetry.maintainer.source import find  # noqa: PLC0415 - as above
+
+        kept = self._folder / "spans.jsonl"
+        kept.write_bytes(otlp_line(records, franklinwh_cloud.APPLICATION))
+        source = find([str(kept)])
+        if isinstance(source, str):
+            return source
+        today = datetime.now(timezone.utc).date()
+        asked = Asked(since=today - timedelta(days=1), until=today + timedelta(days=1))
+        commands = franklinwh_cloud.vocabulary().commands
+        try:
+            told = write_report(
+                source, asked, output, vocabulary_of=lambda _name: commands, now_ms=time.time_ns() // 1_000_000
+            )
+        except RefusedError as refused:
+            return f"No report: {refused}"
+        return told[-1]
 
     def _verdict(self, records: list[event.Record]) -> int:
         delivered = len({(record.trace_id, record.span_id) for record in records})

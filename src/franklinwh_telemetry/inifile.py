@@ -101,7 +101,7 @@ def read(path: str, *, explicit: bool) -> Ini | IniProblem | None:
     Costs one `stat` while the file stays the same, and a parse when it changed.
     """
     try:
-        status = os.stat(path)
+        status = system.uninterrupted(os.stat, path)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError) as error:
@@ -188,7 +188,7 @@ def load(
         while len(data) <= MAX_INI_BYTES and (chunk := os.read(descriptor, 65536)):
             data += chunk
     finally:
-        os.close(descriptor)
+        system.close(descriptor)
     if len(data) > MAX_INI_BYTES:
         return status, IniProblem(ProblemKind.TOO_LARGE, path, "it grew while it was read")
     return status, data

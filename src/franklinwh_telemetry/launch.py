@@ -52,9 +52,9 @@ def launch(spool: Spool, now_s: float) -> bool:
         return False
     if SENDER_MARK in os.environ or not is_python(sys.executable):
         return False
-    if not _mark_first(spool, now_s):
-        return False
     try:
+        if not _mark_first(spool, now_s):
+            return False
         import subprocess  # noqa: PLC0415 - not loaded until something is to be sent
 
         child = subprocess.Popen(  # noqa: S603 - our own module, by the interpreter that runs us
@@ -71,11 +71,11 @@ def launch(spool: Spool, now_s: float) -> bool:
     except BaseException:
         remove_quietly(spool.path("alive"))
         raise
-    # Counted once it runs: a process that could not be started is no sender that died.
-    spool.tally.add("senders_launched")
     # Nobody waits for this child; without a status, Popen would say so on stderr under -X dev.
     child.returncode = 0
     _children.append(child)
+    # Counted once it runs: a process that could not be started is no sender that died.
+    spool.tally.add("senders_launched")
     return True
 
 
@@ -83,7 +83,7 @@ def _mark_first(spool: Spool, now_s: float) -> bool:
     """Make the mark of life; False if another host has just made it, and starts the sender."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | system.OURS
     try:
-        os.close(os.open(spool.path("alive"), flags, 0o600))
+        system.close(os.open(spool.path("alive"), flags, 0o600))
     except FileExistsError:
         if spool.sender_is_alive(now_s):
             return False

@@ -4,13 +4,13 @@ The manifest: what a sender must know about the yes under which a spool was fill
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from typing import TYPE_CHECKING, Final, final
 
 from franklinwh_telemetry.address import BadDestination
 from franklinwh_telemetry.destination import Destination
+from franklinwh_telemetry.digest import short_name
 from franklinwh_telemetry.statefolder import read_small, replace, write_once
 
 if TYPE_CHECKING:
@@ -158,8 +158,7 @@ class Manifest:
         """A name for this yes: application, ini and destination together; a hash, used only on this machine."""
         if not self._folder_name:
             grant = json.dumps([self.application, self.source, self.destination.to_fields()], sort_keys=True)
-            digest = hashlib.sha256(grant.encode("utf-8", "surrogateescape")).hexdigest()
-            self._folder_name = f"spool-{digest[:16]}"
+            self._folder_name = f"spool-{short_name(grant)}"
         return self._folder_name
 
     @classmethod

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, final
 
 from franklinwh_telemetry.denial import Denied
 from franklinwh_telemetry.destination import route
-from franklinwh_telemetry.guard import note_refusal, remember_state_folder
+from franklinwh_telemetry.guard import guard, note_refusal, remember_state_folder
 from franklinwh_telemetry.launch import launch
 from franklinwh_telemetry.manifest import Manifest
 from franklinwh_telemetry.spool import Spool, assigned_uuid, open_spool
@@ -52,6 +52,7 @@ class Permission:
         """
         Append *records* to the spool of this yes and start a sender if one is due; False if nothing was written.
 
+        One that cannot be written keeps none of the others from being so, nor does a sender that cannot be started.
         *dropped* is how many more there were before them, which a full queue has lost; they are counted.
         """
         spool = open_spool(root, self.manifest, self.granted) if isinstance(root, str) else root
@@ -62,12 +63,16 @@ class Permission:
             return False
         remember_state_folder(os.path.dirname(spool.folder))
         now_s = time.time()
+        written = False
         for record in records:
-            spool.append(record, int(now_s * 1000))
+            with guard:
+                spool.append(record, int(now_s * 1000))
+                written = True
         if dropped:
             spool.tally.add("dropped_queue_full", dropped)
-        launch(spool, now_s)
-        return True
+        with guard:
+            launch(spool, now_s)
+        return written
 
 
 def permit(

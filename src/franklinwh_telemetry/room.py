@@ -91,13 +91,13 @@ class Room:
         """Count one more, and say how many wait at most; None where nobody has counted today."""
         try:
             descriptor = os.open(self._count_path(now_ms), os.O_WRONLY | os.O_APPEND | system.OURS)
+            try:
+                os.write(descriptor, b".")
+                return os.lseek(descriptor, 0, os.SEEK_CUR)
+            finally:
+                system.close(descriptor)
         except OSError:
             return None
-        try:
-            os.write(descriptor, b".")
-            return os.lseek(descriptor, 0, os.SEEK_CUR)
-        finally:
-            os.close(descriptor)
 
     def _begin_count(self, now_ms: int, names: list[str], room: int) -> None:
         """Write down how many wait, those included that are about to come, and, of a full spool, the oldest names."""

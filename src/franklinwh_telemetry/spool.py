@@ -4,16 +4,17 @@ The spool: one small file an event, in a folder that belongs to exactly one yes.
 
 from __future__ import annotations
 
-import hashlib
 import os
 from typing import TYPE_CHECKING, Final, final
 
 from franklinwh_telemetry import event, system
 from franklinwh_telemetry.consent import Granted
+from franklinwh_telemetry.digest import short_name
 from franklinwh_telemetry.manifest import MAX_MANIFEST_BYTES, Manifest
 from franklinwh_telemetry.statefolder import (
     FolderRefusal,
     discard,
+    is_missing,
     make_folder,
     make_folder_below,
     read_small,
@@ -98,7 +99,7 @@ class Spool:
         write_new(temporary, event.encode(record))
         try:
             system.patiently(os.rename, temporary, self.path(f"new/{name}"))
-        except OSError:
+        except BaseException:
             remove_quietly(temporary)
             raise
 
@@ -106,7 +107,7 @@ class Spool:
         """Whether so little waits, and nothing too old, that one look tells."""
         if os.path.exists(self.path(CROWD)):
             return False
-        names = os.listdir(self.path("new"))
+        names = system.uninterrupted(os.listdir, self.path("new"))
         return len(names) <= FEW and min(names, default="~") >= _oldest_allowed(now_ms)
 
     def names(self) -> list[str]:
@@ -155,22 +156,6 @@ class Spool:
             self.tally.add("discarded_on_withdrawal", discarded)
         return discarded
 
-    def move_all(self, source: str, target: str) -> None:
-        """Move every record from one place to another; one that a host drops meanwhile is passed over."""
-        for name in os.listdir(self.path(source)):
-            old, new = self.path(f"{source}/{name}"), self.path(f"{target}/{name}")
-            try:
-                system.patiently(os.replace, old, new)
-            except FileNotFoundError:
-                continue  # dropped to make room, or because consent has gone
-            except OSError:
-                # A folder is no record, and may not keep one of the same name from its place.
-                in_the_way = next((path for path in (old, new) if os.path.isdir(path)), None)
-                if in_the_way is None or not discard(in_the_way):
-                    raise
-                if in_the_way is new:
-                    os.replace(old, new)
-
     def sender_is_alive(self, now_s: float) -> bool:
         """Whether a sender said so within its lifetime (one `stat`)."""
         age_s = now_s - _modified_s(self.path("alive"))
@@ -204,9 +189,23 @@ def open_spool(root: str, manifest: Manifest, granted: Granted) -> Spool | Folde
             if refusal is not None:
                 return refusal
     found = read_small(spool.path("manifest.json"), MAX_MANIFEST_BYTES)
+    if found is None:
+        _finish_withdrawal(spool)
     if found is None or found != manifest.kept_with(found):
         manifest.write_into(spool.folder)
     return spool
+
+
+def _finish_withdrawal(spool: Spool) -> None:
+    """
+    Throw away what lies there without a manifest: a withdrawal that was killed had not come to it, nor may a new yes.
+
+    Looked for before the manifest is, which another host may be writing at this moment, and its first record after.
+    """
+    left = [spool.path(f"{place}/{name}") for place in PLACES for name in _listing(spool.path(place))]
+    if left and is_missing(spool.path("manifest.json")):
+        for path in left:
+            discard(path)
 
 
 def assert_granted(granted: Granted, manifest: Manifest) -> None:
@@ -239,8 +238,7 @@ def assigned_uuid(root: str, granted: Granted) -> UUID | FolderRefusal:
 
 def uuid_path(root: str, application: str, source: str) -> str:
     """Where the UUID of an application and ini is kept."""
-    key = hashlib.sha256(source.encode("utf-8", "surrogateescape")).hexdigest()[:16]
-    return os.path.join(root, application, f"uuid-{key}")
+    return os.path.join(root, application, f"uuid-{short_name(source)}")
 
 
 def assigned_texts(root: str, application: str) -> list[str]:

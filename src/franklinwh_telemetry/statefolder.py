@@ -51,7 +51,7 @@ def state_root(environ: Mapping[str, str]) -> str | FolderRefusal:
 def check_folder(path: str) -> FolderRefusal | bool:
     """True if *path* is a safe folder of ours, False if there is none, else what is wrong with it."""
     try:
-        found = os.lstat(path)
+        found = system.uninterrupted(os.lstat, path)
     except FileNotFoundError:
         return False
     except OSError:
@@ -87,11 +87,11 @@ def make_folder(path: str) -> FolderRefusal | None:
     if ground is None:
         return FolderRefusal.NOT_WRITABLE
     above, missing = ground
-    if not system.is_own(os.stat(above)):
+    if not system.is_own(system.uninterrupted(os.stat, above)):
         return FolderRefusal.FOREIGN_OWNER
     for folder in reversed(missing):
         try:
-            os.mkdir(folder, FOLDER_MODE)
+            system.uninterrupted(os.mkdir, folder, FOLDER_MODE)
         except FileExistsError:
             continue
         except OSError:
@@ -105,7 +105,7 @@ def make_folder_below(safe: str, name: str) -> FolderRefusal | None:
     checked = check_folder(path)
     if checked is False:
         try:
-            os.mkdir(path, FOLDER_MODE)
+            system.uninterrupted(os.mkdir, path, FOLDER_MODE)
         except FileExistsError:
             checked = check_folder(path)  # another process has just made it
         except OSError:
@@ -119,12 +119,19 @@ def _ground_of(path: str) -> tuple[str, list[str]] | None:
     """The lowest folder above *path* that is there, and what is missing below it, *path* first; None on no drive."""
     missing = [path]
     above = os.path.dirname(path)
-    while not os.path.isdir(above):
+    while not _is_folder(above):
         if above == os.path.dirname(above):
             return None
         missing.append(above)
         above = os.path.dirname(above)
     return above, missing
+
+
+def _is_folder(path: str) -> bool:
+    try:
+        return stat.S_ISDIR(system.uninterrupted(os.stat, path).st_mode)
+    except (OSError, ValueError):
+        return False
 
 
 def foresee(path: str) -> FolderRefusal | None:
@@ -192,7 +199,7 @@ def write_once(path: str, data: bytes) -> bool:
     temporary = f"{path}.{os.getpid()}.{os.urandom(4).hex()}"
     write_new(temporary, data)
     try:
-        os.link(temporary, path)
+        system.uninterrupted(os.link, temporary, path)
     except FileExistsError:
         return False
     except OSError:
@@ -212,7 +219,7 @@ def replace(path: str, data: bytes) -> None:
     try:
         write_new(temporary, data)
         system.patiently(os.replace, temporary, path)
-    except OSError:
+    except BaseException:
         remove_quietly(temporary)
         raise
 
@@ -225,12 +232,13 @@ def write_new(path: str, data: bytes) -> None:
     """Write a file that must not exist yet (0600); a short write counts as an error, and nothing is left."""
     descriptor = os.open(path, _NEW_FILE_FLAGS, FILE_MODE)
     try:
-        written = os.write(descriptor, data)
-    except OSError:
+        try:
+            written = os.write(descriptor, data)
+        finally:
+            system.close(descriptor)  # it may be here that a disk says it has no room
+    except BaseException:
         remove_quietly(path)
         raise
-    finally:
-        os.close(descriptor)
     if written != len(data):
         remove_quietly(path)
         message = f"only {written} of {len(data)} bytes could be written"
@@ -251,6 +259,17 @@ def read_small(path: str, max_bytes: int) -> bytes | None:
         return None
     finally:
         os.close(descriptor)
+
+
+def is_missing(path: str) -> bool:
+    """Whether there is certainly nothing at *path*: a file that could not be looked at may be there."""
+    try:
+        system.uninterrupted(os.lstat, path)
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def remove_quietly(path: str) -> bool:

@@ -11,12 +11,14 @@ import os
 import stat
 import sys
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 if TYPE_CHECKING:
     import subprocess
     from collections.abc import Callable, Mapping
     from typing import TypeGuard
+
+Result = TypeVar("Result")
 
 # No flag keeps descriptors from children: `os.open` itself does, on every system.
 BYTES: Final[int] = getattr(os, "O_BINARY", 0)
@@ -49,6 +51,7 @@ OPEN_FILES_STAY: Final = sys.platform == "win32"
 """Whether a file that is open, and a folder that a process works in, cannot be removed."""
 
 _SHARING_PAUSES_S: Final = (0.001, 0.004, 0.02)
+_INTERRUPTIONS: Final = 10
 
 
 def spellings(variable: str) -> tuple[str, ...]:
@@ -126,9 +129,32 @@ def has_room(folder: str) -> bool:
     return room.f_bavail > 0 and (room.f_files == 0 or room.f_favail > 0)
 
 
+def uninterrupted(call: Callable[..., Result], *arguments: object) -> Result:
+    """
+    What *call* returns, done again where a signal has interrupted it.
+
+    Python does so by itself for opening, reading and writing, but not for what only a file system that lies in a
+    network lets a signal interrupt. Ten times at most, so that no command hangs.
+    """
+    for _ in range(_INTERRUPTIONS):
+        try:
+            return call(*arguments)
+        except InterruptedError:
+            continue
+    return call(*arguments)
+
+
+def close(descriptor: int) -> None:
+    """Close a file; one whose closing a signal has interrupted is closed, and what was written to it has arrived."""
+    try:
+        os.close(descriptor)
+    except InterruptedError:
+        return
+
+
 def patiently(change: Callable[..., None], *paths: str) -> None:
     """
-    Rename or remove a file (`os.replace`, `os.unlink`), whoever looks at it at this moment.
+    Rename or remove a file (`os.replace`, `os.unlink`), whoever looks at it at this moment, and whatever interrupts it.
 
     Windows refuses that while another process has it open, be it a host, a sender or a scanner of viruses, so that it
     is tried again there, for 25 ms at most.
@@ -141,7 +167,7 @@ def patiently(change: Callable[..., None], *paths: str) -> None:
                 time.sleep(pause_s)
             else:
                 return
-    change(*paths)
+    uninterrupted(change, *paths)
 
 
 def touch(descriptor: int, path: str) -> None:

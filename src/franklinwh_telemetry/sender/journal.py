@@ -118,7 +118,9 @@ class Journal:
             refusal = make_folder(self._folder)
             if isinstance(refusal, FolderRefusal):
                 raise OSError(refusal.value)
-            self._sizes = {name: os.lstat(self._path(name)).st_size for name in self._names()}
+            sizes = {name: os.lstat(self._path(name)).st_size for name in self._names()}
+            # A sender that was killed between the two has made its entry, and not written it.
+            self._sizes = {name: size for name, size in sizes.items() if size or not remove_quietly(self._path(name))}
         return self._sizes
 
     def _make_room(self, sizes: dict[str, int], size: int) -> None:

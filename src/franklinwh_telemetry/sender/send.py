@@ -15,9 +15,10 @@ from franklinwh_telemetry.denial import Denied
 from franklinwh_telemetry.launch import mark_alive
 from franklinwh_telemetry.lock import Lock
 from franklinwh_telemetry.sender.__main__ import GRACE_S, wait_for_more
+from franklinwh_telemetry.sender.claim import claim, put_back, something_waits, sweep_leftovers, unread
 from franklinwh_telemetry.sender.standing import consent_again, still_granted
-from franklinwh_telemetry.spool import MAX_RECORDS, Spool, existing_spools
-from franklinwh_telemetry.statefolder import discard, remove_quietly, replace
+from franklinwh_telemetry.spool import Spool, existing_spools
+from franklinwh_telemetry.statefolder import is_missing, remove_quietly, replace
 from franklinwh_telemetry.status import Trouble, read_trouble
 from franklinwh_telemetry.vocabulary import Vocabulary
 
@@ -35,8 +36,6 @@ LONGEST_ASKED_PAUSE_S: Final = 24 * 60 * 60.0
 
 _TURN_S: Final = 5.0
 """How long a new sender waits for one that has had its last look and is about to end, so that nothing is stranded."""
-
-_LEFTOVER_MS: Final = 60 * 60 * 1000
 
 
 class Ending(IntEnum):
@@ -89,7 +88,7 @@ class _Rounds:
         while True:
             ending = self.run()
             remove_quietly(self._spool.path("alive"))
-            if ending is not Ending.DONE or not os.listdir(self._spool.path("new")):
+            if ending is not Ending.DONE or not something_waits(self._spool):
                 return ending
             mark_alive(self._spool)
 
@@ -97,20 +96,22 @@ class _Rounds:
         spool = self._spool
         manifest = spool.manifest()
         if manifest is None:
-            damage = spool.manifest_trouble()
-            if not damage:
+            if is_missing(spool.path("manifest.json")):
                 return self._discard()
             # It may be mended, or belong to a newer version: no yes to send by, but no withdrawal either.
-            leave_trouble(spool, "manifest", damage, None)
+            leave_trouble(spool, "manifest", spool.manifest_trouble() or _unreadable(spool, "manifest.json"), None)
             return Ending.KEPT
         denied = consent_again(manifest)
         if isinstance(denied, Denied):
             return self._refuse(denied)
-        records = _claim(spool, manifest, int(time.time() * 1000))
-        if not records:
-            remove_quietly(spool.path("backoff"))
-            return Ending.DONE
-        return self._deliver(manifest, records)
+        records = claim(spool, manifest, int(time.time() * 1000))
+        if records:
+            return self._deliver(manifest, records)
+        if unread(spool):
+            leave_trouble(spool, "local", _unreadable(spool, "claimed"), None)
+            return Ending.KEPT
+        remove_quietly(spool.path("backoff"))
+        return Ending.DONE
 
     def close(self) -> None:
         """Shut the provider down, if there is one."""
@@ -125,6 +126,7 @@ class _Rounds:
 
     def _discard(self) -> Ending:
         self._spool.empty()
+        sweep_leftovers(self._spool, int(time.time() * 1000))
         remove_quietly(self._spool.path("backoff"))
         return Ending.DONE
 
@@ -139,7 +141,7 @@ class _Rounds:
         try:
             self._open(manifest).deliver([record for _name, record in records.values()])
         finally:
-            _put_back(spool)
+            put_back(spool)
         if outcome.trouble is None:
             remove_quietly(spool.path("backoff"))
             return Ending.DONE
@@ -200,6 +202,10 @@ class _Outcome:
         remove_quietly(self._spool.path(f"claimed/{self._names[record.span_id]}"))
 
 
+def _unreadable(spool: Spool, name: str) -> str:
+    return f"{spool.path(name)} could not be read; check its permissions and the disk if that goes on"
+
+
 def leave_trouble(spool: Spool, kind: str, message: str, retry_after_s: float | None, *, failures: int = 0) -> None:
     """Keep the reason, and pause the next launch: exponential, with jitter, at least what the destination asked."""
     pause_s = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** min(failures, 20)) * random.uniform(0.5, 1.0)  # noqa: S311
@@ -208,45 +214,6 @@ def leave_trouble(spool: Spool, kind: str, message: str, retry_after_s: float | 
     path = spool.path("backoff")
     replace(path, Trouble(kind, message, failures + 1, int(until_s * 1000)).encode())
     os.utime(path, (until_s, until_s))
-
-
-def _claim(spool: Spool, manifest: Manifest, now_ms: int) -> dict[int, tuple[str, event.Record]]:
-    """
-    Take over what waits, what a killed sender had claimed too: by span id, its file and the record, oldest first.
-
-    What does not parse is discarded and counted, and never blocks the rest.
-    """
-    _put_back(spool)
-    spool.room.make(now_ms, room=0)
-    _sweep_leftovers(spool, now_ms)
-    spool.move_all("new", "claimed")
-    # Read after the records: a program that lists other commands names them before it records the first.
-    vocabulary = Vocabulary((spool.manifest() or manifest).commands)
-    records: dict[int, tuple[str, event.Record]] = {}
-    for name in sorted(os.listdir(spool.path("claimed")), reverse=True):
-        data = spool.read(name)
-        parsed = event.RecordRefusal.NOT_JSON if data is None else event.decode(data, vocabulary)
-        if isinstance(parsed, event.RecordRefusal):
-            spool.tally.add(f"refused_record_{parsed.name.lower()}")
-        elif len(records) >= MAX_RECORDS:
-            spool.tally.add("dropped_spool_full")
-        elif parsed.span_id not in records:
-            records[parsed.span_id] = (name, parsed)
-            continue
-        discard(spool.path(f"claimed/{name}"))
-    return dict(reversed(records.items()))
-
-
-def _put_back(spool: Spool) -> None:
-    spool.move_all("claimed", "new")
-
-
-def _sweep_leftovers(spool: Spool, now_ms: int) -> None:
-    """What a killed host has half written is older than an hour by its name, or has no name of ours."""
-    youngest = f"{max(0, now_ms - _LEFTOVER_MS):015d}"
-    for name in os.listdir(spool.path("tmp")):
-        if name < youngest or not name[:15].isdigit():
-            discard(spool.path(f"tmp/{name}"))
 
 
 def _tidy_siblings(spool: Spool) -> None:
@@ -258,7 +225,7 @@ def _tidy_siblings(spool: Spool) -> None:
         lock = Lock(sibling.path("lock"))
         try:
             if lock.acquire():
-                _put_back(sibling)
+                put_back(sibling)
                 sibling.room.make(int(time.time() * 1000), room=0)
         except OSError:
             continue
