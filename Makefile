@@ -11,11 +11,14 @@ MAKEFLAGS += --no-print-directory
 export PYTHONNOUSERSITE := 1
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 
+# How long `make fuzz` draws for each property, and for each fuzz target of Go.
+FUZZ_SECONDS ?= 30
+
 # The Go side; it uses the Go on the path, or else installs one with this Python.
 GO_SIDE = $(MAKE) -C collector PYTHON="$(CURDIR)/$(BIN)/python"
 
 .PHONY: help setup collector demo demo-collector test test-quick test-otel test-home-assistant test-all proof crash lint format site
-.PHONY: bench sbom release lock clean
+.PHONY: bench mutate fuzz sbom release lock clean
 
 help: ## print this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile | expand -t 22
@@ -86,6 +89,13 @@ format: setup ## let ruff put style and format right where it can
 
 bench: setup ## measure what the user's thread pays
 	@$(BIN)/python tools/bench.py
+
+mutate: setup ## change each place of what decides about telemetry, and see that a test notices; MODULES="event.py ..."
+	@$(BIN)/python tools/mutate.py $(MODULES)
+
+fuzz: setup ## draw new examples for every parser, FUZZ_SECONDS (30) for each property and each fuzz target of Go
+	@FUZZ_SECONDS=$(FUZZ_SECONDS) $(BIN)/python -m pytest --timeout=0 tests/proof/test_fuzz.py
+	@$(GO_SIDE) fuzz FUZZTIME=$(FUZZ_SECONDS)s
 
 lock: setup ## write requirements-dev.txt and Go's lock anew from their .in files, with the newest releases
 	@$(BIN)/python tools/environments.py --lock

@@ -13,7 +13,7 @@ from uuid import UUID, uuid1, uuid4
 import pytest
 
 import support
-from franklinwh_telemetry import inifile, lookup
+from franklinwh_telemetry import inifile, lookup, process, system
 from franklinwh_telemetry.consent import HOST, Granted, host_consent, read_consent
 from franklinwh_telemetry.denial import DenialReason, Denied
 from support import posix_only
@@ -27,6 +27,15 @@ YES = "[telemetry]\nenabled = true\n"
 NO = "[telemetry]\nenabled = false\n"
 ACCOUNT = "[energy.franklinwh.com]\nemail = surprise@example.com\npassword = 50%surprise\n"
 needs_root = pytest.mark.skipif(support.effective_uid != 0, reason="only root can give files away")
+
+
+def raising(error: type[Exception]) -> Any:
+    """A function that does nothing else, whatever it is given."""
+
+    def raise_it(*_: object) -> None:
+        raise error
+
+    return raise_it
 
 
 class Place:
@@ -158,6 +167,7 @@ def test_words_for_neither(place, text) -> None:
         (f"{YES}policy = -3\n", DenialReason.POLICY_OUTDATED),
         (f"{YES}policy = 3.0\n", DenialReason.POLICY_OUTDATED),
         (f"{YES}policy = ٣\n", DenialReason.POLICY_OUTDATED),
+        (f"{YES}policy = 1000000000\n", DenialReason.POLICY_OUTDATED),
         (f"{YES}policy = {'9' * 5000}\n", DenialReason.POLICY_OUTDATED),
     ],
 )
@@ -269,6 +279,34 @@ def test_every_reason_explains_itself() -> None:
         assert line.startswith("/a\\nb/franklinwh.ini: ")
         assert each.value in line
         assert "(detail)" in line
+
+
+def test_reasons_say_what_is_wrong_and_how_to_mend_it() -> None:
+    """Each reason has its own line, with the place in front and the detail, if there is one, behind."""
+    lines = {each.name: Denied(each, "franklinwh.ini").explanation for each in DenialReason}
+    assert lines == {
+        name: f"franklinwh.ini: {text}"
+        for name, text in {
+            "NO_INI": "there is no such file, and no other franklinwh.ini that says yes; `on` writes one",
+            "NO_SECTION": "it has no section for this application; `on` adds it",
+            "NOT_DECIDED": "its section does not say `enabled`; `on` or `off` decides",
+            "DISABLED": "it says no; `on` changes that",
+            "NOT_BOOLEAN": "its `enabled` is neither true nor false; write one of the two",
+            "UNREADABLE": "it cannot be read; make it a regular file that this user may read",
+            "MALFORMED": "it is not a well-formed ini file; correct it",
+            "WORLD_WRITABLE": "everybody on this machine may write to it; take that away with chmod o-w",
+            "FOREIGN_OWNER": "it belongs to another user; give it to this one, or name it explicitly",
+            "UUID_NOT_RANDOM": "the execution UUID is not a random one (version 4); "
+            "take the `uuid` out and one is made",
+            "POLICY_OUTDATED": "what was agreed to is not the policy of today; read it and answer with `on` or `off`",
+            "DESTINATION_CHANGED": "what was agreed to is another destination; answer again with `on` or `off`",
+            "BAD_DESTINATION": "the destination is not usable; correct it",
+            "DO_NOT_TRACK": "this environment variable asks not to be tracked; unset it if that is not meant",
+            "SWITCHED_OFF": "this environment variable switches telemetry off; unset it if that is not meant",
+            "HOST_DECLINED": "the program's own setting does not say yes; switch it on there",
+        }.items()
+    }
+    assert Denied(DenialReason.DISABLED, "a", "[b]").explanation == "a: it says no; `on` changes that ([b])"
 
 
 def test_withdrawals() -> None:
@@ -535,6 +573,21 @@ def test_home_that_is_none(place, monkeypatch, variable) -> None:
 
     monkeypatch.setattr("pwd.getpwuid", unknown)
     assert reason(place.read(home=None, environ=environ)) is DenialReason.NO_INI
+    monkeypatch.setattr(os, "getcwd", raising(FileNotFoundError))
+    # Without a working folder and a home there is not even a place to name.
+    assert place.read(cwd=None, home=None, environ=environ) == Denied(DenialReason.NO_INI, "franklinwh.ini")
+
+
+def test_only_the_ini_of_a_test(place, monkeypatch) -> None:
+    """While a program is tested, one ini of its application's own stands for all files, the machine's included."""
+    own = place.cwd / "of-the-test.ini"
+    own.write_text(with_uuid(4), encoding="utf-8")
+    place.write(cwd=NO, home=NO, machine=NO)
+    monkeypatch.setattr(process, "only_ini", lambda application: str(own) if application == APP else "")
+    yes = granted(place.read())
+    assert (yes.source, yes.explicit) == (str(own), False)
+    own.unlink()
+    assert denied(place.read()) == Denied(DenialReason.NO_INI, str(own))
 
 
 def test_home_by_variable(place) -> None:
@@ -565,6 +618,18 @@ def test_policy_agreed_to(place, agreed, today) -> None:
     """A policy of today or later covers today's, compared as numbers."""
     place.write(cwd=f"{YES}policy = {agreed}\n")
     assert granted(place.read(policy_version=today)).policy == agreed
+
+
+def test_policy_details_and_default(place) -> None:
+    """Without a version given, today's is the first; the denial says both, or that there is no number."""
+    place.write(cwd=f"{YES}policy = 1\n")
+    assert granted(place.read()).policy == granted(place.ask_host()).policy == 1
+    for text, detail in (("0", "version 0, today's is 1"), ("surprise", "its `policy` is not a version number")):
+        place.write(cwd=f"{YES}policy = {text}\n")
+        expected = Denied(DenialReason.POLICY_OUTDATED, str(place.paths["cwd"]), detail)
+        assert place.read() == place.ask_host() == expected
+    place.write(cwd=YES)
+    assert granted(place.read()).policy is None
 
 
 def test_live(place) -> None:
@@ -655,16 +720,32 @@ def test_host_and_destinations(place) -> None:
     place.write(below="[telemetry]\ndestination = A.example\n")
     assert granted(place.ask_host()).consented_host == "a.example"
     place.write(below="[telemetry]\ndestination = b.example\n")
-    assert reason(place.ask_host()) is DenialReason.DESTINATION_CHANGED
+    expected = Denied(DenialReason.DESTINATION_CHANGED, str(place.paths["home"]), "two files name different ones")
+    assert place.ask_host() == expected
 
 
 # --- names and values
 
 
-@pytest.mark.parametrize("name", ["a", "0", "franklinwh-cloud", "my_app.v2", "a" * 64])
+@pytest.mark.parametrize(
+    "name", ["a", "0", "franklinwh-cloud", "my_app.v2", "a" * 64, "a.con", "console", "com", "com10", "com-1", "lpt10"]
+)
 def test_application_names(name) -> None:
     """A name is lower-case ASCII that is safe in an ini, a path and a span."""
     assert lookup.parse_application(name) == name
+
+
+@pytest.mark.parametrize("device", ["con", "prn", "aux", "nul", "com0", "com1", "com9", "lpt0", "lpt9"])
+def test_no_device_is_an_application(device) -> None:
+    """A device's name, with whatever is behind a dot, is no folder's; nor is one that ends in a dot."""
+    for name in (device, f"{device}.ini", f"{device}.a.b", "myapp."):
+        assert lookup.parse_application(name) is None
+
+
+def test_where_a_whole_machine_says_no() -> None:
+    """The machine's file lies in the system's own folder, under the name that it has everywhere."""
+    assert os.path.join(system.MACHINE_FOLDER, "franklinwh.ini") == lookup.MACHINE_INI
+    assert HOST == "host"
 
 
 @pytest.mark.parametrize("name", ["", "A", "a b", "a]", "../a", ".a", "-a", "_a", "a/b", "a\n", "é", "a" * 65])
@@ -681,15 +762,16 @@ def test_granted_is_sealed(place) -> None:
     place.write(cwd=f"{YES}endpoint = https://a\n")
     yes: Any = granted(place.read())
     fields = [getattr(yes, name) for name in Granted.__slots__]
-    for forge in (
-        lambda: Granted(object(), *fields),
-        lambda: Granted(None, *fields),
-        lambda: type("Forged", (Granted,), {}),
-        lambda: copy.copy(yes),
-        lambda: copy.deepcopy(yes),
-        lambda: pickle.dumps(yes),
+    made_elsewhere = "Granted is made by its own module only"
+    for forge, refusal in (
+        (lambda: Granted(object(), *fields), "a Granted comes from read_consent or host_consent only"),
+        (lambda: Granted(None, *fields), "a Granted comes from read_consent or host_consent only"),
+        (lambda: type("Forged", (Granted,), {}), "Granted cannot be extended"),
+        (lambda: copy.copy(yes), made_elsewhere),
+        (lambda: copy.deepcopy(yes), made_elsewhere),
+        (lambda: pickle.dumps(yes), made_elsewhere),
     ):
-        with pytest.raises(TypeError):
+        with pytest.raises(TypeError, match=f"^{refusal}"):
             forge()
     with pytest.raises(AttributeError):
         yes.source = "elsewhere"

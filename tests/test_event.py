@@ -102,6 +102,24 @@ def test_size_limit():
     assert decode(data.ljust(MAX_RECORD_BYTES + 1), VOCABULARY) is RecordRefusal.TOO_LARGE
 
 
+def test_limits_are_those_that_are_promised():
+    """Seven days, the last start whose end fits 64 bits of nanoseconds, four KiB; a version that no record may skip."""
+    limits = (event.MAX_LATENCY_MS, event.MAX_EXECUTED_AT_MS, event.MAX_RECORD_BYTES, event.RECORD_VERSION)
+    assert limits == (604_800_000, 18_446_139_273_709, 4_096, 1)
+
+
+def test_refusals_say_what_is_wrong():
+    """Each refusal has its own words, which a developer's test shows."""
+    assert {refusal.name: refusal.value for refusal in RecordRefusal} == {
+        "TOO_LARGE": "larger than a record can be",
+        "NOT_JSON": "not JSON",
+        "NEWER_VERSION": "written by a newer version",
+        "WRONG_KEYS": "keys missing or too many",
+        "WRONG_VALUE": "a value of the wrong type or out of range",
+        "UNKNOWN_COMMAND": "a command that is not in the vocabulary",
+    }
+
+
 @pytest.mark.parametrize(
     "data",
     [
@@ -191,6 +209,7 @@ def test_value_of_a_wrong_type(name, surprise):
         {"execution_uuid": str(uuid1())},
         {"execution_uuid": str(uuid5(DNS, "surprise"))},
         {"execution_uuid": "me@example.com"},
+        {"execution_uuid": "None"},
         {"span_id": "0" * 16},
         {"trace_id": "0" * 32},
         {"span_id": "000000000000000A"},
@@ -382,7 +401,7 @@ def test_no_text_becomes_another_uuid(text):
 @given(st.binary(min_size=16, max_size=16))
 def test_drawn_uuid_is_random_and_can_be_read(drawn):
     """The version and variant are set, the other 122 bits are the source's, and the id is one that is read again."""
-    made = draw_execution_uuid(lambda size: drawn[:size])
+    made = draw_execution_uuid(lambda size: (drawn + drawn)[:size])
     mask = ~(0xF << 76 | 0x3 << 62)
 
     assert parse_execution_uuid(str(made)) == made
@@ -408,6 +427,5 @@ def test_ids_are_never_zero():
     """A source that gives nothing but zeros still makes ids that OpenTelemetry and `decode` take."""
     made = event.make_record(make_record().event, bytes)
 
-    assert made.trace_id != 0
-    assert made.span_id != 0
+    assert (made.trace_id, made.span_id) == (1, 1)
     assert decode(encode(made), VOCABULARY) == made

@@ -14,11 +14,13 @@ import requests
 import trustme
 
 from doubles.leaks import nothing_leaks  # noqa: F401 - an autouse fixture
-from franklinwh_telemetry.destination import Destination, parse_destination
+from franklinwh_telemetry.destination import FILE, Destination, parse_destination
+from franklinwh_telemetry.sender import answer as answer_module
 from franklinwh_telemetry.sender.answer import Answer, media_type, parse_retry_after
 from franklinwh_telemetry.sender.exchange import WireError
 from franklinwh_telemetry.sender.journal import Journal
 from franklinwh_telemetry.sender.loopback import LoopbackReceiver, ReceivedRequest, reply
+from franklinwh_telemetry.sender.request import netloc
 from franklinwh_telemetry.sender.wire import CapturingWire, Wire
 
 if TYPE_CHECKING:
@@ -430,24 +432,88 @@ def test_tls_handshake_that_hangs_times_out(journal: Journal) -> None:
     assert time.monotonic() - began_s < 3
 
 
+FAR_EAST = "Sun, 06 Nov 1994 08:49:37 +9999999999999999"
+"""A date whose zone is more than any number that the standard library reckons with."""
+
+
 def test_retry_after_is_read_in_both_forms() -> None:
     """Seconds or a date, at least 0, at most a day; anything else is no wish."""
     now_s = 784_111_777.0  # Sun, 06 Nov 1994 08:49:37 GMT
     assert parse_retry_after("120", now_s) == 120
     assert parse_retry_after(" 0 ", now_s) == 0
-    assert parse_retry_after("9" * 400, now_s) == 86_400
+    assert parse_retry_after("86399", now_s) == 86_399
+    assert parse_retry_after("0000000000120", now_s) == 120
+    assert parse_retry_after("9" * 60_000, now_s) == 86_400
     assert parse_retry_after("Sun, 06 Nov 1994 08:50:37 GMT", now_s) == 60
     assert parse_retry_after("Sun, 06 Nov 1994 08:00:00 GMT", now_s) == 0
     assert parse_retry_after("Sun, 06 Nov 2094 08:00:00 GMT", now_s) == 86_400
-    for surprise in ("", "-1", "1.5", "soon", "Sun, 99 Nov 1994 08:49:37 GMT", "\u0663"):
+    for surprise in ("", "-1", "1.5", "soon", "Sun, 99 Nov 1994 08:49:37 GMT", "\u0663", FAR_EAST):
         assert parse_retry_after(surprise, now_s) is None
 
 
 def test_media_type_is_one_or_nothing() -> None:
     """Parameters and case are dropped; what is no media type is empty."""
     assert media_type("Application/JSON; charset=utf-8") == "application/json"
+    assert media_type(" text/html ") == "text/html"
+    assert media_type("text/html; a=b; c=d") == "text/html"
     for surprise in ("", "surprise", "a/b c", "a/" + "b" * 100, "é/é"):
         assert media_type(surprise) == ""
+
+
+def test_limits_are_those_that_are_promised() -> None:
+    """64 KiB of an answer, a day of waiting, ten seconds for a request; an answer that did not come says nothing."""
+    assert (answer_module.MAX_ANSWER_BYTES, answer_module.MAX_RETRY_AFTER_S) == (65_536, 86_400.0)
+    assert Answer() == Answer(status=None, content_type="", body=b"", retry_after_s=None, error=None)
+    wire = Wire(destination("https://collector.example"), None)
+    assert wire.deadline_s == 10.0
+    wire.close()
+
+
+def test_the_file_is_no_address(journal: Journal) -> None:
+    """A wire to the embedded default goes nowhere, not even to the empty address that is its own."""
+    wire = Wire(FILE, journal)
+    assert wire.post("", BODY, TYPE) == Answer(error=WireError.FOREIGN_URL)
+    wire.close()
+
+
+def test_nothing_is_sent_without_a_journal() -> None:
+    """A wire that was given none has no right to write."""
+    with LoopbackReceiver() as receiver:
+        wire = Wire(destination(receiver.url), None)
+        assert wire.post(wire.destination.url, BODY, TYPE) == Answer(error=WireError.JOURNAL)
+        wire.close()
+        assert receiver.requests == []
+
+
+@pytest.mark.parametrize(
+    ("url", "host"),
+    [
+        ("https://collector.example", "collector.example"),
+        ("https://collector.example:4318", "collector.example:4318"),
+        ("https://collector.example:80", "collector.example:80"),
+        ("https://[2001:db8::1]", "[2001:db8::1]"),
+        ("https://[2001:db8::1]:4318", "[2001:db8::1]:4318"),
+        ("http://127.0.0.1:443", "127.0.0.1:443"),
+        ("http://[::1]:4318", "[::1]:4318"),
+    ],
+)
+def test_host_header(url: str, host: str) -> None:
+    """The port is there unless it is the scheme's own, and an IPv6 address stands in brackets."""
+    there = destination(url)
+    capturing = CapturingWire(there, {"traces": Answer(status=200)})
+    assert capturing.post(there.url, BODY, TYPE) == Answer(status=200)
+    assert capturing.requests == [expected_request(host)]
+    capturing.close()
+
+
+@pytest.mark.parametrize(
+    ("port", "host"), [(443, "collector.example"), (80, "collector.example:80"), (None, "collector.example")]
+)
+def test_host_header_of_a_port_that_is_the_schemes(port: int | None, host: str) -> None:
+    """Also where the URL spells that port out."""
+    url = "https://collector.example" + ("" if port is None else f":{port}")
+    assert netloc(requests.Request("POST", url).prepare()) == host
+    assert netloc(requests.Request("POST", "http://collector.example:80").prepare()) == "collector.example"
 
 
 def answer_as_proxy(told: list[ReceivedRequest]) -> Answering:
@@ -650,7 +716,8 @@ def test_session_for_the_sdk_shows_it_a_bland_200(journal: Journal) -> None:
         wire = Wire(there, journal)
         session = wire.sdk_session()
         response = session.post(there.url, data=BODY, headers={"X-Surprise": "1"}, timeout=5)
-        assert (response.status_code, response.ok, response.content) == (200, True, b"")
+        assert (response.status_code, response.reason, response.ok, response.content) == (200, "OK", True, b"")
+        assert (response.url, response.request.url) == (there.url, there.url)
         assert receiver.requests[0].raw == expected_request(f"127.0.0.1:{receiver.port}")
         expected = Answer(status=503, content_type="text/html", body=b"surprise", retry_after_s=7)
         assert session.take_answer() == expected

@@ -7,7 +7,8 @@ import pickle
 
 import pytest
 
-from franklinwh_telemetry.value import Choice
+from franklinwh_telemetry import value
+from franklinwh_telemetry.value import Choice, Value
 
 
 class Colour(Choice):
@@ -15,6 +16,18 @@ class Colour(Choice):
 
     RED = "like a rose"
     DARK_BLUE = "like the sea"
+
+
+class Point(Value):
+    """A value of this test."""
+
+    __slots__ = ("x", "y")
+
+
+class Place(Value):
+    """Another of the same fields."""
+
+    __slots__ = ("x", "y")
 
 
 def test_a_choice_has_its_members_alone_in_their_order() -> None:
@@ -26,11 +39,11 @@ def test_a_choice_has_its_members_alone_in_their_order() -> None:
 
 def test_a_choice_is_closed() -> None:
     """No member can be made, and none changed or replaced."""
-    with pytest.raises(TypeError):
+    with pytest.raises(TypeError, match=r"^Colour has only the members that it lists$"):
         Colour("like the sky")
-    with pytest.raises(AttributeError):
+    with pytest.raises(AttributeError, match=r"^Colour\.RED cannot be changed$"):
         Colour.RED = Colour.DARK_BLUE  # type: ignore[misc, assignment]
-    with pytest.raises(AttributeError):
+    with pytest.raises(AttributeError, match=r"^Colour\.RED\.value cannot be changed$"):
         Colour.RED.value = "like blood"  # type: ignore[misc]
 
 
@@ -38,3 +51,37 @@ def test_a_member_is_itself_after_a_copy() -> None:
     """Also in another process, which unpickles it: members are compared by `is`."""
     copies = copy.copy(Colour.RED), copy.deepcopy(Colour.RED), pickle.loads(pickle.dumps(Colour.RED))  # noqa: S301
     assert all(each is Colour.RED for each in copies)
+
+
+def test_a_value_has_all_its_fields_and_shows_them() -> None:
+    """One field too few or too many is an error where the value is made."""
+    point = Point(1, "two")
+    assert (point.x, point.y, repr(point)) == (1, "two", "Point(x=1, y='two')")  # type: ignore[attr-defined]
+    for fields in ((), (1,), (1, 2, 3)):
+        with pytest.raises(ValueError, match="argument"):
+            Point(*fields)
+
+
+def test_a_value_is_compared_whole() -> None:
+    """Each field counts, and so does the type."""
+    assert Point(1, 2) == Point(1, 2)
+    assert hash(Point(1, 2)) == hash(Point(1, 2))
+    assert Point(1, 2) not in (Point(1, 3), Point(3, 2), Place(1, 2), (1, 2))
+    assert len({hash(each) for each in (Point(1, 2), Point(1, 3), Point(3, 2), Place(1, 2))}) == 4
+
+
+def test_a_value_never_changes() -> None:
+    """No field can be set or deleted, and none added."""
+    point = Point(1, 2)
+    for name in ("x", "surprise"):
+        with pytest.raises(AttributeError, match=f"^Point.{name} cannot be changed$"):
+            setattr(point, name, 2)
+        with pytest.raises(AttributeError, match=f"^Point.{name} cannot be changed$"):
+            delattr(point, name)
+    with pytest.raises(TypeError, match=r"^Point is made by its own module only, never copied or unpickled$"):
+        copy.copy(point)
+
+
+def test_both_are_public() -> None:
+    """The module is for the bases alone."""
+    assert value.__all__ == ["Choice", "Value"]

@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+import argparse
 import copy
 import json
 import pickle
 from collections import UserList
 from math import log2
 from pathlib import Path
+from string import ascii_lowercase
 
+import click
 import pytest
+import typer
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -78,12 +82,14 @@ class TestCommand:
     def test_made_by_vocabulary_only(self):
         """Nobody else makes a Command, with or without something in place of the seal."""
         for arguments in ((), ("status",), ("status", None), ("status", object())):
-            with pytest.raises(TypeError, match="made by Vocabulary"):
+            with pytest.raises(
+                TypeError, match=r"^a Command is made by Vocabulary\.parse\(\) or Vocabulary\.member\(\) only$"
+            ):
                 Command(*arguments)
 
     def test_final(self):
         """Nothing can be derived from Command."""
-        with pytest.raises(TypeError, match="final"):
+        with pytest.raises(TypeError, match=r"^Command is final$"):
             type("Forged", (Command,), {})
 
     def test_immutable(self):
@@ -91,9 +97,9 @@ class TestCommand:
         command = Vocabulary(["status"]).parse("status")
 
         for name in ("text", "surprise"):
-            with pytest.raises(AttributeError):
+            with pytest.raises(AttributeError, match=r"^a Command cannot change$"):
                 setattr(command, name, "surprise")
-        with pytest.raises(AttributeError):
+        with pytest.raises(AttributeError, match=r"^a Command cannot change$"):
             del command.text
         assert command.text == "status"
 
@@ -159,16 +165,23 @@ class TestList:
 
     def test_until_interrupted_is_listed(self):
         """A mark for a command that is not listed is a mistake."""
-        with pytest.raises(ValueError, match="'move up' is marked"):
+        with pytest.raises(ValueError, match=r"^'move up' is marked as running until interrupted, but is not listed$"):
             _vocabulary("show", until_interrupted=["move up"])
+        # Of several it is always the same one that is named.
+        with pytest.raises(ValueError, match=r"^'a' is marked"):
+            _vocabulary("show", until_interrupted=[*reversed(ascii_lowercase)])
 
     @pytest.mark.parametrize(
         ("commands", "reason"),
         [
             ([""], "not empty"),
             ([None], "is a text"),
-            ([OTHER], "what is not listed"),
-            (["show", "show"], "'show' is listed twice"),
+            ([7], "is a text"),
+            (["show", None], "is a text"),
+            ([OTHER], "^'other' is what is not listed$"),
+            (["show", OTHER], "^'other' is what is not listed$"),
+            (["show", "show"], "^'show' is listed twice$"),
+            (["move", "show", "show"], "^'show' is listed twice$"),
             (["a\tb"], "control"),
             (["a\nb"], "control"),
             (["a\x7f"], "control"),
@@ -178,6 +191,7 @@ class TestList:
             (["show "], "surplus spaces"),
             (["show  --all"], "surplus spaces"),
             (["x" * 201], "longer than 200 characters"),
+            (["show", "x" * 201], "longer than 200 characters"),
         ],
     )
     def test_refused(self, commands, reason):
@@ -216,6 +230,17 @@ class TestList:
             _vocabulary(*commands)
         assert "\n" not in str(refusal.value)
 
+    def test_longest(self):
+        """Two hundred characters are a command."""
+        assert Vocabulary(["x" * 200]).commands == ("x" * 200,)
+
+    def test_check_without_grammar(self):
+        """A mere list has nothing more to be checked."""
+        vocabulary = Vocabulary(["show --bogus"])
+
+        vocabulary.check()
+        assert str(vocabulary.parse("show --bogus")) == "show --bogus"
+
     def test_late_grammar(self):
         """A grammar given as a function is made when a line needs it and checked when asked."""
         made = []
@@ -230,6 +255,34 @@ class TestList:
         assert made == [True]
         with pytest.raises(ValueError, match="no option '--bogus'"):
             vocabulary.check()
+
+    def test_late_grammar_is_made_once_and_only_for_need(self):
+        """A line that is a finished command word for word is known without it; what is no such line needs it once."""
+        made = []
+
+        def make():
+            made.append(True)
+            return GRAMMAR
+
+        vocabulary = Vocabulary(["show", "show --all", "net scan", "bogus"], grammar=make, unfinished=())
+
+        assert [str(vocabulary.parse(line)) for line in (["show"], ["show", "--all"], ["net", "scan"])] == [
+            "show",
+            "show --all",
+            "net scan",
+        ]
+        assert made == []
+        # An entry that the grammar cannot produce is not looked at for the lines of other subcommands.
+        assert [str(vocabulary.parse(line)) for line in (["net scan"], ["s"], ["s", "-a"])] == [
+            OTHER,
+            "show",
+            "show --all",
+        ]
+        assert made == [True]
+
+    def test_late_grammar_comes_before_the_words(self):
+        """Words that only together read like a listed command are none, also where the grammar is not made yet."""
+        assert str(Vocabulary(["show", "show --all"], grammar=lambda: GRAMMAR).parse(["show --all"])) == OTHER
 
     def test_late_grammar_is_the_same(self):
         """A grammar given as a function leads to the same commands."""
@@ -246,6 +299,39 @@ class TestList:
             ["show all"],
         ):
             assert early.parse(line) == late.parse(line)
+
+
+class TestFromParser:
+    def test_argparse(self):
+        """A parser gives the default list and the grammar, or takes a list of one's own."""
+        parser = argparse.ArgumentParser()
+        parser.add_subparsers().add_parser("go").add_argument("--fast", action="store_true")
+
+        assert Vocabulary.from_parser(parser).commands == ("go", "go --fast")
+        own = Vocabulary.from_parser(parser, ["go"], until_interrupted=["go"])
+        assert (own.commands, str(own.parse("go --fast"))) == (("go",), "go")
+        assert own.is_until_interrupted(own.parse("go"))
+
+    def test_click_and_typer(self):
+        """So do a click command and a typer program."""
+
+        @click.group()
+        def group() -> None: ...
+
+        @group.command()
+        @click.option("--fast", is_flag=True)
+        def go(*, fast: bool) -> None: ...
+
+        application = typer.Typer()
+
+        @application.command()
+        def stop() -> None: ...
+
+        @application.command()
+        def wait() -> None: ...
+
+        assert Vocabulary.from_parser(group).commands == ("go", "go --fast")
+        assert Vocabulary.from_parser(application).commands == ("stop", "wait")
 
 
 class TestParse:
@@ -333,6 +419,16 @@ class TestParse:
         assert (str(vocabulary.parse(line)), vocabulary.is_informational(line)) == (OTHER, False)
         assert vocabulary.option_value(line, "--config") is None
 
+    @pytest.mark.parametrize("line", ["s '-a'", 's "-a"', "s \\-a", "s\t-a", "s\n-a", "s\r-a", "  s   -a  "])
+    def test_text_is_split_as_a_shell_does(self, line):
+        """Quotes, a backslash and every kind of blank between words are those of a shell."""
+        assert str(_vocabulary("show", "show --all").parse(line)) == "show --all"
+
+    @pytest.mark.parametrize("line", ["s '-a", 's -a"', "s\u00a0-a", "s\u2028-a", "s\x0b-a"])
+    def test_text_that_a_shell_would_not_split_so(self, line):
+        """A quote without its end is no line, and other blanks belong to the word."""
+        assert str(_vocabulary("show", "show --all").parse(line)) == OTHER
+
     def test_any_sequence(self):
         """A line is any sequence of texts."""
         assert str(_vocabulary("show").parse(UserList(["show"]))) == "show"
@@ -343,6 +439,15 @@ class TestParse:
         for vocabulary in (_vocabulary("show", "show --all", "move up"), Vocabulary(["show", "show --all"])):
             assert vocabulary.parse(line).text in (*vocabulary.commands, OTHER)
             assert vocabulary.is_informational(line) in (True, False)
+
+    def test_a_listed_text_is_never_informational(self):
+        """The text of a listed command is that command, though the line alone would only be answered with help."""
+        net = {"positionals": [["A..."]], "informs_when_empty": True, "subcommands": {"scan": {}}}
+        grammar = {"reads_like": "click", "positionals": [["A..."]], "subcommands": {"net": net}}
+        vocabulary = Vocabulary(["net", "net scan"], grammar=Grammar.from_data(grammar))
+
+        assert (str(vocabulary.execution("net")), vocabulary.is_informational("net")) == ("net", False)
+        assert (vocabulary.execution(["net"]), vocabulary.is_informational(["net"])) == (None, True)
 
     def test_never_informational_without_grammar(self):
         """Without a grammar nothing is known about help or version."""

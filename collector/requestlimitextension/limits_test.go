@@ -119,33 +119,6 @@ func TestTextIsCounted(t *testing.T) {
 	}
 }
 
-// What passes decodes into no more than it may, whatever it is.
-func FuzzCheckProtobuf(f *testing.F) {
-	f.Add(everything(f))
-	f.Add(inside(bytes.Repeat(asBytes(2, nil), 20), 2, 1))
-	f.Add(bytes.Repeat(asBytes(1, nil), 20))
-	f.Fuzz(func(t *testing.T, body []byte) {
-		if (limits{messages: 50, depth: 12}).checkProtobuf(body) != nil {
-			return
-		}
-		decoded, err := (&ptrace.ProtoUnmarshaler{}).UnmarshalTraces(body)
-		if err != nil {
-			return
-		}
-		made := 0
-		for _, resource := range decoded.ResourceSpans().All() {
-			made += 1 + resource.Resource().Attributes().Len()
-			for _, scope := range resource.ScopeSpans().All() {
-				made += 1 + scope.Scope().Attributes().Len()
-				for _, span := range scope.Spans().All() {
-					made += 1 + span.Attributes().Len() + span.Events().Len() + span.Links().Len()
-				}
-			}
-		}
-		assert.LessOrEqual(t, made, 50)
-	})
-}
-
 func BenchmarkCheckProtobuf(b *testing.B) {
 	body := everything(b)
 	most := limits{messages: 1000, depth: 32}

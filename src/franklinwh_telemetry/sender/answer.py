@@ -36,7 +36,7 @@ def parse_retry_after(text: str, now_s: float) -> float | None:
     """Seconds, or the date, of a Retry-After header; None for anything else, never more than a day."""
     text = text.strip()
     if text.isascii() and text.isdigit():
-        return min(float(text[:9]), MAX_RETRY_AFTER_S)
+        return min(float(text), MAX_RETRY_AFTER_S)
     try:
         wanted_s = parsedate_to_datetime(text).timestamp() - now_s
     except (TypeError, ValueError, OverflowError):

@@ -46,7 +46,7 @@ def decoded(request: bytes) -> Any:
         return _decode_otlp(body)
     try:
         return _shorten(json.loads(body if separator else request))
-    except ValueError:
+    except (ValueError, RecursionError):
         return f"({len(request)} bytes)"
 
 
@@ -144,7 +144,7 @@ def _of_posthog(item: Any) -> Facts:
 
 
 def _of_span(span: Any) -> Facts:
-    values = {item["key"]: next(iter(item["value"].values())) for item in span["attributes"]}
+    values = {item["key"]: _only(item["value"]) for item in span["attributes"]}
     if values.keys() != _ATTRIBUTES or not span.keys() <= _SPAN_KEYS:
         raise ValueError("more than a span of ours")
     return Facts(
@@ -154,6 +154,12 @@ def _of_span(span: Any) -> Facts:
         success=values["franklinwh.success"] is True,
         execution_uuid=str(values["franklinwh.execution_uuid"]),
     )
+
+
+def _only(value: Any) -> Any:
+    """The one value that an attribute of ours has; ValueError where there is none, or another."""
+    (only,) = value.values()
+    return only
 
 
 def _spans(body: Any) -> list[Any]:
