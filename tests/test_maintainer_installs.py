@@ -23,6 +23,7 @@ from franklinwh_telemetry.maintainer.installs import (
     fetch,
     owner_problem,
     parse_line,
+    read_saved,
     report_sections,
     system_of,
     version_of,
@@ -242,6 +243,44 @@ def test_sections_for_the_report():
             "rows": [[IMAGE, "US", "20"], [IMAGE, "AT", "11"], [IMAGE, "other", "4"]],
         },
     ]
+
+
+def test_what_was_saved_is_read_back():
+    """The JSON of `installs` gives the report's tables again; of a row more than it prints nothing is taken over."""
+    installs = Installs(FIRST, LAST)
+    for row in (*ROWS, b"surprise"):
+        installs.add(row if isinstance(row, bytes) else json.dumps(row).encode())
+    saved = installs.to_fields()
+    surprise = {
+        "date": "2026-11-02",
+        "artifact": IMAGE,
+        "version": "surprise.example",
+        "total": 1,
+        "company": "surprise",
+    }
+
+    read = read_saved(json.dumps(saved).encode())
+    more = read_saved(json.dumps({**saved, "rows": [surprise], "skipped": {"surprise": 2}}).encode())
+
+    assert read is not None
+    assert read.rows() == installs.rows()
+    assert read.skipped.total() == installs.skipped.total()
+    assert more is not None
+    assert "surprise" not in json.dumps([more.to_fields(), report_sections(more)])
+    assert [row.value for row in more.rows()] == ["other"]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"\xff", b"[]", b"{}", b'{"since": "x", "until": "x", "rows": [], "skipped": {}}', b"[" * 100_000],
+)
+def test_what_was_not_saved_by_it_is_refused(data):
+    """Nothing but the JSON of `installs` is read as such, a row without a metric or a count neither."""
+    whole = {"since": "2026-11-01", "until": "2026-11-02", "rows": [{"date": "2026-11-01", "total": 1}], "skipped": {}}
+    no_count = {**whole, "rows": [{"date": "2026-11-01", "artifact": IMAGE, "version": "1", "total": "1"}]}
+
+    assert read_saved(data) is None
+    assert [read_saved(json.dumps(each).encode()) for each in (whole, no_count)] == [None, None]
 
 
 @pytest.mark.usefixtures("token")

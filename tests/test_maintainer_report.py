@@ -506,6 +506,24 @@ def test_a_section_of_others_is_escaped_and_placed():
     assert '<tr><th scope="row">&lt;0.1&gt;</th><td>5</td></tr>' in text
 
 
+def test_the_installations_stand_on_the_page():
+    """`--installs` takes what `installs --json` printed; what is something else, or not there, is one line."""
+    row = {"date": "2026-11-02", "artifact": "alice/image", "country": "AT", "total": 11}
+    saved = {"since": "2026-11-01", "until": "2026-11-24", "rows": [row], "skipped": {}}
+    Path("installs.json").write_text(json.dumps(saved))
+    name = written(spans.line(GOOD))
+
+    done = report(name, *DATES, "--installs", "installs.json")
+    refused = [report(name, *DATES, "--installs", other) for other in (name, "nowhere.json")]
+
+    assert done.returncode == 0, done.stderr
+    assert '<tr><th scope="row">alice/image</th><td>AT</td><td>11</td></tr>' in Path("report.html").read_text()
+    assert [(one.returncode, one.stderr) for one in refused] == [
+        (1, f"Error: {name} is not what `franklinwh-telemetry installs --json` prints; write it anew\n"),
+        (1, "Error: nowhere.json cannot be read: No such file or directory\n"),
+    ]
+
+
 def test_the_temporary_events_are_gone(monkeypatch, tmp_path):
     """While it counts, events lie in a folder of this user's alone; after it, also after a failure, there is none."""
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))

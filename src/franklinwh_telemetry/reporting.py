@@ -20,8 +20,10 @@ from franklinwh_telemetry.lookup import parse_application
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from franklinwh_telemetry.maintainer.page import Section
 
 DONE: Final = 0
+MAX_INSTALLS_BYTES: Final = 64 * 1024 * 1024
 KEPT_DAYS: Final = 730
 """How far back a report goes unless it is told; what is older, or in the future, mostly comes from a wrong clock."""
 
@@ -29,7 +31,7 @@ _EXAMPLES: Final = examples(
     "report",
     "report /var/lib/otelcol/spans --since 2026-06-01 --until 2026-06-30 --output june.html",
     "report spans.jsonl --application myapp --vocabulary myapp.telemetry:WORDS",
-    "report spans.jsonl --vocabulary vocabularies/franklinwh-cloud.json",
+    "report spans.jsonl --vocabulary vocabularies/franklinwh-cloud.json --installs installs.json",
 )
 
 
@@ -60,6 +62,7 @@ def _day(_context: click.Context, _parameter: click.Parameter, text: str | None)
     metavar="MODULE:OBJECT|FILE",
     help="What could be run: a program's vocabulary, or JSON as `vocabulary` prints; may be given again.",
 )
+@click.option("--installs", type=click.Path(), metavar="FILE", help="What `installs --json` printed: it gets sections.")
 @click.option("--output", type=click.Path(), default="report.html", show_default=True, help="The page to write.")
 @click.option("--force", is_flag=True, help="Overwrite a file that is no report.")
 def make_report(
@@ -68,6 +71,7 @@ def make_report(
     since: date | None,
     until: date | None,
     specs: tuple[str, ...],
+    installs: str | None,
     output: str,
     force: bool,  # noqa: FBT001 - a flag of the command line
 ) -> int:
@@ -89,8 +93,11 @@ def make_report(
     if isinstance(source, str):
         raise click.ClickException(source)
     asked = Asked(since=first, until=last, application=application)
+    sections = _sections(installs)
     try:
-        lines = write_report(source, asked, output, vocabulary_of=_vocabulary_of(known), now_ms=now_ms, force=force)
+        lines = write_report(
+            source, asked, output, vocabulary_of=_vocabulary_of(known), now_ms=now_ms, force=force, sections=sections
+        )
     except RefusedError as refused:
         raise click.ClickException(str(refused)) from refused
     screen = Screen()
@@ -108,6 +115,23 @@ def _dates(since: date | None, until: date | None, today: date) -> tuple[date, d
     if (last - first).days >= MAX_DAYS:
         raise click.UsageError(f"from {first} to {last} are more than {MAX_DAYS} days; name dates that are closer")
     return first, last
+
+
+def _sections(path: str | None) -> list[Section]:
+    """The sections on installations, where a file with them is named."""
+    if path is None:
+        return []
+    from franklinwh_telemetry.maintainer.installs import read_saved, report_sections  # noqa: PLC0415 - as above
+    from franklinwh_telemetry.maintainer.page import Section  # noqa: PLC0415
+
+    try:
+        with open(path, "rb") as file:
+            found = read_saved(file.read(MAX_INSTALLS_BYTES))
+    except OSError as error:
+        raise click.ClickException(f"{path} cannot be read: {error.strerror}") from None
+    if found is None:
+        raise click.ClickException(f"{path} is not what `franklinwh-telemetry installs --json` prints; write it anew")
+    return [Section(**fields) for fields in report_sections(found)]
 
 
 def _vocabularies(specs: Sequence[str], application: str | None) -> dict[str, Sequence[str]]:

@@ -96,7 +96,11 @@ class Installs:
         if isinstance(found, str):
             self.skipped[found] += 1
         else:
-            self._totals[found.day, found.artifact, found.metric, found.value] += found.total
+            self.count(found)
+
+    def count(self, row: Row) -> None:
+        """Count a row."""
+        self._totals[row.day, row.artifact, row.metric, row.value] += row.total
 
     def rows(self) -> list[Row]:
         """Everything that is kept, by day."""
@@ -141,6 +145,28 @@ def parse_line(line: bytes) -> Row | str:
     metric = BREAKDOWNS.get(_text(fields, "breakdown"))
     if metric is None or fields.get("rollup") != ROLLUP:
         return "a breakdown that was not asked for"
+    return _row(fields, metric)
+
+
+def read_saved(data: bytes) -> Installs | None:
+    """What `installs --json` has printed, every row reduced anew, the reasons left out; None for something else."""
+    try:
+        saved = json.loads(data)
+        installs = Installs(date.fromisoformat(saved["since"]), date.fromisoformat(saved["until"]))
+        if lost := sum(saved["skipped"].values()):
+            installs.skipped["when they were fetched"] = lost
+        for fields in saved["rows"]:
+            row = _row(fields, next(metric for metric in TITLES if metric in fields))
+            if isinstance(row, str):
+                return None
+            installs.count(row)
+    except (ValueError, TypeError, KeyError, AttributeError, StopIteration, RecursionError):
+        return None
+    return installs
+
+
+def _row(fields: Mapping[str, Any], metric: str) -> Row | str:
+    """The row of a metric, or what it lacks."""
     total = fields.get("total")
     if type(total) is not int or not 0 <= total <= MAX_COUNT:
         return "no count"
