@@ -393,6 +393,19 @@ def test_a_vocabulary_of_another_program():
     assert capacity == b"2 commands and `other`: 2.58 bits an event\n"
 
 
+@pytest.mark.parametrize("name", ["telemetry", "make"])
+def test_a_program_that_says_what_it_is_called(name):
+    """Of a Telemetry, or what makes one, the list is its own and so is the name, by which the gate will know it."""
+    Path("my_app.py").write_text(
+        "from franklinwh_telemetry import Telemetry, Vocabulary\n"
+        "telemetry = Telemetry('quite-another', Vocabulary(['sync']))\ndef make(): return telemetry\n"
+    )
+
+    listed = piped("vocabulary", "--vocabulary", f"my_app:{name}").stdout
+
+    assert json.loads(listed) == {"quite-another": ["sync"]}
+
+
 RUN = """
 import sys
 sys.argv[1:] = ["run", "--vocabulary", "program_under_test:WORDS", "program-under-test"]

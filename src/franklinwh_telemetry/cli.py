@@ -182,17 +182,17 @@ def vocabulary(application: str | None, spec: str | None, capacity: bool) -> int
     """
     Print the list of commands that may be reported, as the Collector's gate reads it.
 
-    With --vocabulary alone the application is called as the module's package is.
+    A Telemetry says what its application is called; with a Vocabulary alone it is called as the module's package is.
     """
-    from franklinwh_telemetry.program import application_name, load_vocabulary  # noqa: PLC0415
+    from franklinwh_telemetry.program import load_vocabulary  # noqa: PLC0415
     from franklinwh_telemetry.vocabularies import franklinwh_cloud  # noqa: PLC0415
 
     screen = Screen()
-    named = application or (application_name(spec) if spec else franklinwh_cloud.APPLICATION)
-    (telemetry,) = _meant(named, None)
-    words = load_vocabulary(spec) if spec else telemetry.vocabulary
-    if isinstance(words, str):
-        raise click.ClickException(words)
+    listed = load_vocabulary(spec) if spec else None
+    if isinstance(listed, str):
+        raise click.ClickException(listed)
+    (telemetry,) = _meant(application or (listed.application if listed else franklinwh_cloud.APPLICATION), None)
+    words = listed.vocabulary if listed else telemetry.vocabulary
     if capacity:
         screen.lines([f"{len(words.commands)} commands and `other`: {words.capacity_bits():.2f} bits an event"])
     else:

@@ -8,7 +8,7 @@ import contextlib
 import importlib
 import os
 import sys
-from typing import TYPE_CHECKING, Final, NoReturn, final
+from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn, final
 
 from franklinwh_telemetry.guard import guard
 from franklinwh_telemetry.integrations import franklinwh_cloud as hooks
@@ -65,9 +65,10 @@ def find_program(
             f"{name} has no vocabulary here, so that nothing of it could be recorded; "
             "name one with --vocabulary module:object"
         )
-    words = franklinwh_cloud.vocabulary() if vocabulary is None else load_vocabulary(vocabulary)
-    if isinstance(words, str):
-        return words
+    listed = None if vocabulary is None else load_vocabulary(vocabulary)
+    if isinstance(listed, str):
+        return listed
+    words = franklinwh_cloud.vocabulary() if listed is None else listed.vocabulary
     main = _load_console_script(name)
     if isinstance(main, str):
         return main
@@ -80,8 +81,20 @@ def find_program(
     return Program(name, main, arguments, telemetry)
 
 
-def load_vocabulary(spec: str) -> Vocabulary | str:
-    """The vocabulary at `module:object` (a `Vocabulary`, or a callable that makes one), or what is wrong with it."""
+class Listed(NamedTuple):
+    """An application, and the commands that it may report."""
+
+    application: str
+    vocabulary: Vocabulary
+
+
+def load_vocabulary(spec: str) -> Listed | str:
+    """
+    The vocabulary at `module:object`, or what is wrong with it.
+
+    The object is a `Telemetry`, which says what its application is called, or a `Vocabulary`, or a callable that makes
+    one of the two; a vocabulary alone belongs to an application that is called as the module's top package.
+    """
     module_name, _colon, attribute = spec.partition(":")
     if not module_name or not attribute:
         return f"--vocabulary takes module:object, such as myapp.telemetry:VOCABULARY, not {spec!r}"
@@ -91,19 +104,18 @@ def load_vocabulary(spec: str) -> Vocabulary | str:
         sys.path.insert(0, here)
     try:
         found = getattr(importlib.import_module(module_name), attribute)
-        vocabulary = found() if callable(found) else found
+        made = found() if callable(found) else found
     except Exception as error:  # noqa: BLE001 - a module of the user's may raise anything
         return f"the vocabulary {spec} cannot be loaded: {type(error).__name__}: {error}"
     finally:
         if added:
             with contextlib.suppress(ValueError):
                 sys.path.remove(here)
-    return vocabulary if isinstance(vocabulary, Vocabulary) else f"{spec} is no Vocabulary but {type(found).__name__}"
-
-
-def application_name(spec: str) -> str:
-    """How an application is called whose vocabulary is at `module:object`: as the module's top package."""
-    return spec.partition(":")[0].partition(".")[0].lower().replace("_", "-")
+    if isinstance(made, Telemetry):
+        return Listed(made.application, made.vocabulary)
+    if isinstance(made, Vocabulary):
+        return Listed(module_name.partition(".")[0].lower().replace("_", "-"), made)
+    return f"{spec} is no Vocabulary but {type(found).__name__}"
 
 
 def _load_console_script(name: str) -> Callable[[], object] | str:

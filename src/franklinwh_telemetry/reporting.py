@@ -136,17 +136,17 @@ def _sections(path: str | None) -> list[Section]:
 
 def _vocabularies(specs: Sequence[str], application: str | None) -> dict[str, Sequence[str]]:
     """The commands of each application that `--vocabulary` tells of."""
-    from franklinwh_telemetry.program import application_name, load_vocabulary  # noqa: PLC0415 - as above
+    from franklinwh_telemetry.program import load_vocabulary  # noqa: PLC0415 - as above
 
     known: dict[str, Sequence[str]] = {}
     for spec in specs:
         if os.path.isfile(spec):
             known.update(_from_file(spec))
             continue
-        words = load_vocabulary(spec)
-        if isinstance(words, str):
-            raise click.ClickException(words)
-        known[application or application_name(spec)] = words.commands
+        listed = load_vocabulary(spec)
+        if isinstance(listed, str):
+            raise click.ClickException(listed)
+        known[application or listed.application] = listed.vocabulary.commands
     return known
 
 
