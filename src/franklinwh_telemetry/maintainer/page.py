@@ -81,9 +81,12 @@ def _lead(aggregates: Aggregates, made_at: str) -> str:
     if aggregates.first is None:
         return f"No events. Made {made_at}."
     names = ", ".join(aggregates.applications)
-    return (
-        f"{names} · {aggregates.events:,} events on {aggregates.days:,} days from {aggregates.first} · made {made_at}"
-    )
+    events, days = _many(aggregates.events, "event"), _many(aggregates.days, "day")
+    return f"{names} · {events} on {days} from {aggregates.first} · made {made_at}"
+
+
+def _many(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def _data(aggregates: Aggregates, vocabularies: Mapping[str, Sequence[str]]) -> dict[str, Any]:
