@@ -4,13 +4,13 @@ The manifest: what a sender must know about the yes under which a spool was fill
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from typing import TYPE_CHECKING, Final, final
 
 from franklinwh_telemetry.address import BadDestination
 from franklinwh_telemetry.destination import Destination
-from franklinwh_telemetry.digest import short_name
 from franklinwh_telemetry.statefolder import read_small, replace, write_once
 
 if TYPE_CHECKING:
@@ -32,6 +32,17 @@ APPLICATION: Final = "application"
 def routed_by(granted: Granted) -> str:
     """`INI` where the user's ini names a destination, else `APPLICATION`."""
     return APPLICATION if granted.routing.keys().isdisjoint(("endpoint", "api_key", "posthog_host")) else INI
+
+
+def short_name(text: str) -> str:
+    """Sixteen hexadecimal digits that stand for *text* alone, for a folder's name; used only on this machine."""
+    # Loaded while no file can be opened, `hashlib` would set up the program's logging, to print that this one is
+    # missing: so it comes first, and its error is ours. A Python may be built without it.
+    with contextlib.suppress(ModuleNotFoundError):
+        import _blake2  # noqa: F401, PLC0415
+    import hashlib  # noqa: PLC0415
+
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 
 @final

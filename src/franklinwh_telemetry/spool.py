@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Final, final
 
 from franklinwh_telemetry import event, system
 from franklinwh_telemetry.consent import Granted
-from franklinwh_telemetry.digest import short_name
-from franklinwh_telemetry.manifest import MAX_MANIFEST_BYTES, Manifest
+from franklinwh_telemetry.manifest import MAX_MANIFEST_BYTES, Manifest, short_name
 from franklinwh_telemetry.statefolder import (
     FolderRefusal,
     discard,
