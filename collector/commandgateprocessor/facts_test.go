@@ -166,6 +166,22 @@ func TestEveryPlaceOfAUUIDCounts(t *testing.T) {
 	}
 }
 
+// Every span of a resource that is not let in is counted, whichever of its scopes it stands in.
+func TestEveryScopeOfAResourceIsCounted(t *testing.T) {
+	received := ptrace.NewTraces()
+	addGoodSpan(goodSpans(received, "surprise"), "status")
+	scope := received.ResourceSpans().At(0).ScopeSpans().AppendEmpty()
+	addGoodSpan(scope.Spans(), "status")
+	addGoodSpan(scope.Spans(), "status")
+
+	rebuilt, counts := newTestRebuilder(t, testConfig()).rebuild(received, testNowMS)
+
+	var expected tally
+	expected.spans[unknownApplication] = 3
+	require.Equal(t, expected, counts)
+	require.Zero(t, rebuilt.ResourceSpans().Len())
+}
+
 // Of all faults at once, mended one after another, each in turn is the one that counts.
 func TestTheFaultFoundFirstCounts(t *testing.T) {
 	mending := []struct {
