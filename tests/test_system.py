@@ -4,6 +4,7 @@ The seam between this package and the system it runs on, and the whole way of an
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -276,7 +277,11 @@ def test_without_home_the_user_database_says(tmp_path, monkeypatch):
 
 def test_a_drive_that_is_not_there(monkeypatch):
     """A folder on a drive that does not exist is refused, and not looked for without end."""
-    monkeypatch.setattr(os.path, "isdir", lambda _path: False)
+
+    def stat(path, **_keywords):
+        raise FileNotFoundError(errno.ENOENT, "no such drive", path)
+
+    monkeypatch.setattr(os, "stat", stat)
     nowhere = os.path.abspath("/nowhere/at/all")
 
     assert statefolder.make_folder(nowhere) is FolderRefusal.NOT_WRITABLE
