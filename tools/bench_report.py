@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import duckdb
 
 from bench_table import Cell, Table
-from environments import OTHERS, PROGRAMS, fingerprint, is_current, mark_current, uv
+from environments import separate
 from franklinwh_telemetry.vocabularies import franklinwh_cloud
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ def measure(*, quick: bool) -> Table:
         loads = [_load()]
         ours = run(sys.executable, "-m", "franklinwh_telemetry", "report", folder, *asked)
         loads.append(_load())
-        theirs = run(str(with_pandas()), "-c", WITH_PANDAS, str(frame), *map(str, paths))
+        theirs = run(str(separate("pandas", PANDAS) / "python"), "-c", WITH_PANDAS, str(frame), *map(str, paths))
         loads.append(_load())
         rows = [
             _row(events, size_mb, "report", ours, page),
@@ -159,18 +159,6 @@ def run(*command: str) -> Run:
     done = subprocess.run([sys.executable, "-c", MEASURED, *command], stdout=subprocess.PIPE, check=True)
     status, wall_s, cpu_s, peak, said = json.loads(done.stdout)
     return Run(status, wall_s, cpu_s, peak * (1 if sys.platform == "darwin" else 1024) / 1e6, said)
-
-
-def with_pandas() -> Path:
-    """The interpreter of an environment that has pandas, and is made once; the lock has none."""
-    environment = OTHERS / "pandas"
-    interpreter = environment / PROGRAMS / "python"
-    made_from = fingerprint(PANDAS, os.path.realpath(sys.executable))
-    if not is_current(environment, made_from):
-        uv("venv", "--quiet", "--clear", "--python", sys.executable, environment)
-        uv("pip", "install", "--quiet", "--python", interpreter, PANDAS)
-        mark_current(environment, made_from)
-    return interpreter
 
 
 def _row(events: int, size_mb: float, name: str, found: Run, output: Path) -> tuple[Cell, ...]:

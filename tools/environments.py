@@ -128,6 +128,21 @@ def installed(name: str, built: Path, *, python: str = sys.executable, opentelem
     return interpreter
 
 
+def separate(name: str, requirement: str) -> Path:
+    """
+    Return the folder of programs of an environment that holds one requirement, which the lock must not have.
+
+    What else a library finds installed beside it can change what it does, and how long it takes.
+    """
+    environment = OTHERS / name
+    made_from = fingerprint(sys.version, os.path.realpath(sys.executable), requirement)
+    if not is_current(environment, made_from):
+        uv("venv", "--quiet", "--clear", "--python", sys.executable, environment)
+        uv("pip", "install", "--quiet", "--python", environment / PROGRAMS / "python", requirement)
+        mark_current(environment, made_from)
+    return environment / PROGRAMS
+
+
 def pins() -> list[str]:
     """Return the lock's `name==version ; marker` lines, without their hashes."""
     lines = LOCK.read_text().splitlines()

@@ -27,12 +27,16 @@ from cyclonedx.validation.json import JsonStrictValidator
 from packageurl import PackageURL
 
 import collector
-from environments import DEVELOPMENT, OTHERS, PROGRAMS, ROOT, fingerprint, is_current, mark_current, pins, uv, wheel
+from environments import OTHERS, PROGRAMS, ROOT, fingerprint, is_current, mark_current, pins, separate, uv, wheel
 
 SBOMS = ROOT / "build" / "sbom"
 PAGE = ROOT / "docs" / "licences.md"
 PROJECT = "franklinwh-telemetry"
 OURS = "github.com/franklinwh-telemetry/"
+
+LISTER = "cyclonedx-bom==7.5.0"
+"""Lists an environment. It is in none of ours: with it comes a checker of formats that jsonschema, and so every
+`franklinwh-cli`, would load for a second."""
 
 LICENCE_FILE = re.compile(r"(?:un)?licen[cs]e(?:[.](?:txt|md|rst))?|copying(?:[.]txt)?", re.IGNORECASE)
 LICENCE_TEXTS = {
@@ -126,7 +130,7 @@ def installation() -> Path:
 def python_side() -> list[Shipped]:
     """Write the list of the wheel's dependencies, and return them."""
     path = SBOMS / f"{PROJECT}.cdx.json"
-    program = DEVELOPMENT / PROGRAMS / "cyclonedx-py"
+    program = separate("cyclonedx", LISTER) / "cyclonedx-py"
     interpreter = installation()
     options = ("--pyproject", ROOT / "pyproject.toml", "--mc-type", "library", "--output-reproducible", "-o", path)
     subprocess.run([str(word) for word in (program, "environment", *options, interpreter)], check=True)
