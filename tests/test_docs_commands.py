@@ -1,4 +1,4 @@
-"""The plain shell lines of the README and of the pages: what can be run here is run, of the rest each word is looked up."""
+"""The plain shell lines of README and pages: what can be run here is run, and the rest is looked up word by word."""
 
 from __future__ import annotations
 

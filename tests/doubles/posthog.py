@@ -12,14 +12,12 @@ import json
 import time
 import zlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import UUID
 
-from franklinwh_telemetry.sender.loopback import LoopbackReceiver, ReceivedRequest, reply
+from doubles.service import Service
+from franklinwh_telemetry.sender.loopback import ReceivedRequest, reply
 from franklinwh_telemetry.sender.posthog import canonical_json
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
 
 MAX_BATCH_BYTES = 20 * 1024 * 1024
 MAX_UNFOLDED_BYTES = 5 * MAX_BATCH_BYTES
@@ -56,7 +54,7 @@ class HungUpError(OSError):
     """The receiver closes the connection then, without an answer."""
 
 
-class PostHogDouble:
+class PostHogDouble(Service):
     """
     `url` is its base; `events` is what a query would find once duplicates have been merged.
 
@@ -72,19 +70,7 @@ class PostHogDouble:
         self.exchanges: list[Exchange] = []
         self.is_away = False
         self.refuses: set[str] = set()
-        self.receiver = LoopbackReceiver(self._answer)
-
-    def __enter__(self) -> Self:
-        self.receiver.__enter__()
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.receiver.__exit__(*exception)
-
-    @property
-    def url(self) -> str:
-        """Where it listens."""
-        return self.receiver.url
+        super().__init__()
 
     @property
     def events(self) -> list[dict[str, Any]]:

@@ -9,14 +9,12 @@ a list has pages, and what is deleted is marked, not gone.
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import parse_qsl
 
 from doubles.posthog import Failure, HungUpError
-from franklinwh_telemetry.sender.loopback import LoopbackReceiver, ReceivedRequest, reply
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
+from doubles.service import Service
+from franklinwh_telemetry.sender.loopback import ReceivedRequest, reply
 
 KEY = "phx_surprise"
 PROJECT = "4711"
@@ -24,7 +22,7 @@ USER = {"id": 42, "first_name": "surprise", "email": "surprise@example.com"}
 KINDS = ("dashboards", "insights", "alerts")
 
 
-class PostHogApi:
+class PostHogApi(Service):
     """
     `url` is its base; `things` is what there is, by kind; `asked` the requests so far, as method and path.
 
@@ -41,19 +39,7 @@ class PostHogApi:
         self._max_alerts = max_alerts
         self._sql_alerts = sql_alerts
         self._filters = filters
-        self.receiver = LoopbackReceiver(self._answer)
-
-    def __enter__(self) -> Self:
-        self.receiver.__enter__()
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.receiver.__exit__(*exception)
-
-    @property
-    def url(self) -> str:
-        """Where it listens."""
-        return self.receiver.url
+        super().__init__()
 
     @property
     def asked(self) -> list[tuple[str, str]]:

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
 from doubles.posthog import HungUpError
-from franklinwh_telemetry.sender.loopback import LoopbackReceiver, ReceivedRequest, reply
+from doubles.service import Service
+from franklinwh_telemetry.sender.loopback import ReceivedRequest, reply
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from typing_extensions import Self
 
 TOKEN = "scarf-token"
 OWNER = "alice"
@@ -55,26 +55,14 @@ def aggregate(breakdown: str, total: int, day: str = "2026-11-24", **fields: Any
     }
 
 
-class ScarfApi:
+class ScarfApi(Service):
     """`url` is its base; `answers` is what it says instead, one each; if it `hangs_up`, the connection ends with it."""
 
     def __init__(self, *rows: dict[str, Any] | bytes) -> None:
         self._rows = rows
         self.answers: list[bytes] = []
         self.hangs_up = False
-        self.receiver = LoopbackReceiver(self._answer)
-
-    def __enter__(self) -> Self:
-        self.receiver.__enter__()
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.receiver.__exit__(*exception)
-
-    @property
-    def url(self) -> str:
-        """Where it listens."""
-        return self.receiver.url
+        super().__init__()
 
     def _answer(self, request: ReceivedRequest) -> Iterator[bytes]:
         yield self.answers.pop(0) if self.answers else self._said(request)

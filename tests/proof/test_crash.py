@@ -248,9 +248,10 @@ def listed_sender(sender: Nursery, user: User) -> list[Call]:
     return calls
 
 
-@pytest.mark.parametrize("place", PLACES)
-def test_a_sender_may_be_killed_at_any_call(sender, request, report, place) -> None:
-    """Whatever it was doing, all that waited arrives, with its ids; what lies around is cleared away in an hour."""
+def strike_senders(
+    sender, request, report, place: str, strikes_of: Callable[[list[Call]], list[Strike]], sample: int
+) -> None:
+    """Strike a sender to *place* at each call, and look at what the later runs make of it."""
     with PLACES[place]() as there:
         user = User(there)
         user.say("true")
@@ -261,7 +262,13 @@ def test_a_sender_may_be_killed_at_any_call(sender, request, report, place) -> N
             ended = sender.strike("sender", user.folder, *case, folder)
             return ended, aftermath(user)
 
-        strike_all(request, report, sampled(kills_of(calls), 12, place), strike)
+        strike_all(request, report, sampled(strikes_of(calls), sample, place), strike)
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_sender_may_be_killed_at_any_call(sender, request, report, place) -> None:
+    """Whatever it was doing, all that waited arrives, with its ids; what lies around is cleared away in an hour."""
+    strike_senders(sender, request, report, place, kills_of, 12)
 
 
 def aftermath(user: User) -> list[str]:
@@ -274,17 +281,7 @@ def aftermath(user: User) -> list[str]:
 @pytest.mark.parametrize("place", PLACES)
 def test_no_error_at_any_call_of_a_sender_loses_an_event(sender, request, report, place) -> None:
     """What has not been acknowledged is kept, and arrives with a later run."""
-    with PLACES[place]() as there:
-        user = User(there)
-        user.say("true")
-        calls = listed_sender(sender, user)
-
-        def strike(case: Strike) -> tuple[Ended, list[str]]:
-            folder = prepare_spool(user)
-            ended = sender.strike("sender", user.folder, *case, folder)
-            return ended, aftermath(user)
-
-        strike_all(request, report, sampled(errors_of(calls), 24, place), strike)
+    strike_senders(sender, request, report, place, errors_of, 24)
 
 
 @pytest.mark.parametrize("where", ["its own ini", "the home"])
