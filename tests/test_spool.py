@@ -162,6 +162,23 @@ def test_a_close_that_was_interrupted_has_closed(monkeypatch):
     assert spool.names() == ["001750000000000-0000000000000007"]
 
 
+def test_a_signal_at_every_close_costs_no_event(monkeypatch):
+    """The first command of a user, whose UUID, spool, counts and mark of life are made on the way, is recorded."""
+    Path("franklinwh.ini").write_text("[telemetry]\nenabled = true\n", encoding="utf-8")
+    real_close = os.close
+
+    def interrupted(descriptor):
+        real_close(descriptor)
+        raise InterruptedError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "close", interrupted)
+        with Telemetry(APPLICATION, VOCABULARY).command("status"):
+            pass
+
+    assert len(support.waiting()) == 1
+
+
 @pytest.mark.parametrize("call", ["lstat", "mkdir", "listdir", "rename", "link", "stat"])
 def test_calls_that_were_interrupted_are_made_again(monkeypatch, call):
     """A signal that interrupts a call, as a file system in a network lets it, costs no event."""

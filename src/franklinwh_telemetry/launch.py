@@ -98,7 +98,7 @@ def mark_alive(spool: Spool) -> None:
     try:
         system.touch(descriptor, path)
     finally:
-        os.close(descriptor)
+        system.close(descriptor)
 
 
 def reap() -> bool:

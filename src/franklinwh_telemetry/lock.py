@@ -29,7 +29,7 @@ class Lock:
         deadline_s = time.monotonic() + wait_s
         while not system.try_lock(descriptor):
             if time.monotonic() >= deadline_s:
-                os.close(descriptor)
+                system.close(descriptor)
                 return False
             time.sleep(_POLL_S)
         self._descriptor = descriptor
@@ -39,5 +39,5 @@ class Lock:
         """Let the lock go; harmless when it is not held."""
         if self._descriptor is not None:
             system.unlock(self._descriptor)
-            os.close(self._descriptor)
+            system.close(self._descriptor)
             self._descriptor = None

@@ -133,7 +133,7 @@ class Room:
                     self._tally.add("dropped_spool_full")
                     return True
         finally:
-            os.close(descriptor)
+            system.close(descriptor)
         return False
 
 

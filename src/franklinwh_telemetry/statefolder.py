@@ -258,7 +258,7 @@ def read_small(path: str, max_bytes: int) -> bytes | None:
     except OSError:
         return None
     finally:
-        os.close(descriptor)
+        system.close(descriptor)
 
 
 def is_missing(path: str) -> bool:

@@ -47,7 +47,7 @@ class Tally:
             if number > 0 and os.fstat(descriptor).st_size + number <= MAX_COUNT:
                 os.write(descriptor, b"." * number)
         finally:
-            os.close(descriptor)
+            system.close(descriptor)
 
     def _make_folder(self) -> None:
         try:
