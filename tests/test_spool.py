@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -146,9 +147,9 @@ def test_a_record_that_cannot_be_written_leaves_nothing(monkeypatch, failing):
     assert [os.listdir(spool.path(place)) for place in ("tmp", "new", "claimed")] == [[], [], []]
 
 
-def test_a_close_that_was_interrupted_has_closed(monkeypatch):
-    """The record is there: a file is closed even if a signal came in between."""
-    spool = opened()
+@contextmanager
+def closing_interrupted(monkeypatch):
+    """Let a signal interrupt each closing of a file, which is closed all the same."""
     real_close = os.close
 
     def interrupted(descriptor):
@@ -157,6 +158,14 @@ def test_a_close_that_was_interrupted_has_closed(monkeypatch):
 
     with monkeypatch.context() as patched:
         patched.setattr(os, "close", interrupted)
+        yield
+
+
+def test_a_close_that_was_interrupted_has_closed(monkeypatch):
+    """The record is there: a file is closed even if a signal came in between."""
+    spool = opened()
+
+    with closing_interrupted(monkeypatch):
         spool.append(make_record(7), NOW_MS)
 
     assert spool.names() == ["001750000000000-0000000000000007"]
@@ -165,16 +174,9 @@ def test_a_close_that_was_interrupted_has_closed(monkeypatch):
 def test_a_signal_at_every_close_costs_no_event(monkeypatch):
     """The first command of a user, whose UUID, spool, counts and mark of life are made on the way, is recorded."""
     Path("franklinwh.ini").write_text("[telemetry]\nenabled = true\n", encoding="utf-8")
-    real_close = os.close
 
-    def interrupted(descriptor):
-        real_close(descriptor)
-        raise InterruptedError
-
-    with monkeypatch.context() as patched:
-        patched.setattr(os, "close", interrupted)
-        with Telemetry(APPLICATION, VOCABULARY).command("status"):
-            pass
+    with closing_interrupted(monkeypatch), Telemetry(APPLICATION, VOCABULARY).command("status"):
+        pass
 
     assert len(support.waiting()) == 1
 
