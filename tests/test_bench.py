@@ -47,13 +47,16 @@ def test_every_event_that_arrives_counts_once():
     assert (statuses, arrived, requests) == ([200] * 6, 6, 6)
 
 
-@pytest.mark.parametrize(("destination", "arrived", "kept"), [("answers after 20 ms", 1, 0), ("refused", 0, 1)])
-def test_a_pair_of_runs_is_counted_to_the_end(tmp_path, destination, arrived, kept):
+@pytest.mark.parametrize(
+    ("destination", "first", "arrived", "kept"),
+    [("answers after 20 ms", False, 1, 0), ("answers after 20 ms", True, 1, 0), ("refused", False, 0, 1)],
+)
+def test_a_pair_of_runs_is_counted_to_the_end(tmp_path, destination, first, arrived, kept):
     """One pair starts one sender, whose event arrives or is kept, and nothing of it runs any longer."""
     import bench_process
     import bench_world
 
-    found = bench_process.pairs(str(tmp_path), "ours", destination, 1)
+    found = bench_process.pairs(str(tmp_path), "ours", destination, 1, first=first)
 
     assert (found.arrived, found.kept, found.launched) == (arrived, kept, 1)
     assert found.is_unchanged()

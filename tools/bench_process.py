@@ -25,10 +25,11 @@ LABELS = {
 }
 METHOD = (
     "`franklinwh-cli energy --describe`, which needs no account: the same program with and without telemetry, "
-    "a new process and a new, empty state folder each time, in pairs whose order alternates. "
+    "a new process each time, in pairs whose order alternates. "
     "*times* is the median of the ratios of the pairs with the interval that holds it in 95 of 100 repetitions; "
     "*more* the median of their differences; *at exit* what the process waits, after its command's work is done, "
-    "longer than without telemetry. With this package every run starts a sender of its own."
+    "longer than without telemetry. With this package every run starts a sender of its own, and finds the state folder "
+    "that earlier commands have left, their events gone; the *first command* finds none, and makes it."
 )
 COLUMNS = (
     "telemetry",
@@ -51,20 +52,22 @@ class Plan(NamedTuple):
 
     ours: int
     ours_dead: int
+    ours_first: int
     others: int
     others_dead: int
 
 
-FULL = Plan(ours=30, ours_dead=16, others=8, others_dead=3)
-QUICK = Plan(ours=6, ours_dead=3, others=2, others_dead=1)
+FULL = Plan(ours=80, ours_dead=40, ours_first=40, others=8, others_dead=3)
+QUICK = Plan(ours=6, ours_dead=3, ours_first=3, others=2, others_dead=1)
 
 
 class Pairs:
     """The pairs of one way of telemetry on one destination."""
 
-    def __init__(self, way: str, destination: str) -> None:
+    def __init__(self, way: str, destination: str, *, first: bool = False) -> None:
         self.way = way
         self.destination = destination
+        self.label = f"{LABELS[way]}, first command" if first else LABELS[way]
         self.with_it: list[Outcome] = []
         self.without: list[Outcome] = []
         self.kept = 0
@@ -77,7 +80,7 @@ class Pairs:
         times = estimate(ratios([run.wall_s for run in self.with_it], [run.wall_s for run in self.without]))
         goal = self.way == "ours"
         return (
-            LABELS[self.way],
+            self.label,
             self.destination,
             number,
             times.text(3),
@@ -107,6 +110,7 @@ def measure(*, quick: bool) -> Table:
         for destination in (ANSWERING, *DEAD):
             number = plan.ours if destination == ANSWERING else plan.ours_dead
             done.append(pairs(parent, "ours", destination, number))
+        done.append(pairs(parent, "ours", ANSWERING, plan.ours_first, first=True))
         for destination in (ANSWERING, REFUSED, BLACK_HOLE):
             number = plan.others if destination == ANSWERING else plan.others_dead
             done += [pairs(parent, way, destination, number, path=_path(way, extra)) for way in others]
@@ -117,7 +121,7 @@ def _remarks(done: list[Pairs], reason: str) -> list[str]:
     launched = sum(pair.launched for pair in done)
     runs = sum(len(pair.with_it) for pair in done if pair.way == "ours")
     remarks = [f"Senders started by the {runs} runs with this package: {launched}."]
-    changed = [f"{LABELS[pair.way]} on {pair.destination}" for pair in done if not pair.is_unchanged()]
+    changed = [f"{pair.label} on {pair.destination}" for pair in done if not pair.is_unchanged()]
     remarks.append(f"Standard output and exit status differ from the run without for: {', '.join(changed) or 'none'}.")
     remarks.append(
         "What is kept for later is sent by the next sender; there a machine that was offline loses nothing. "
@@ -143,25 +147,38 @@ def warm_up(parent: str, ways: list[str], path: str) -> None:
             once(parent, way, answering, path=path)
 
 
-def pairs(parent: str, way: str, destination: str, number: int, *, path: str = "") -> Pairs:
-    """Run *number* pairs; within every second one the order is turned round."""
-    found = Pairs(way, destination)
+def pairs(parent: str, way: str, destination: str, number: int, *, path: str = "", first: bool = False) -> Pairs:
+    """Run *number* pairs, of *first* commands or of later ones; within every second one the order is turned round."""
+    found = Pairs(way, destination, first=first)
     with place(destination) as target:
+        used = None if first else used_state(parent, way, target, path)
+        before = target.wait_for(1, 1.0) if target.answers else 0
         for index in range(number):
             for each in (way, "without") if index % 2 else ("without", way):
-                outcome, kept, launched = once(parent, each, target, path=path if each == way else "")
+                outcome, kept, launched = once(parent, each, target, path=path if each == way else "", used=used)
                 (found.with_it if each == way else found.without).append(outcome)
                 found.kept += kept
                 found.launched += launched
-        found.arrived = target.wait_for(number, 1.0) if target.answers else 0
+        found.arrived = target.wait_for(before + number, 1.0) - before if target.answers else 0
     return found
 
 
-def once(parent: str, way: str, target: Place, *, path: str = "") -> tuple[Outcome, int, int]:
-    """One run in a new world, its senders brought to their end before the next; what was kept, what was started."""
+def used_state(parent: str, way: str, target: Place, path: str = "") -> Path:
+    """The state folder that a command has left whose event has gone."""
     world = World(parent)
+    world.run(way, target.url, path)
+    if target.answers:
+        world.deliver()
+    world.clear()
+    return world.state
+
+
+def once(parent: str, way: str, target: Place, *, path: str = "", used: Path | None = None) -> tuple[Outcome, int, int]:
+    """One run in a world of its own, its senders brought to their end before the next; what was kept, what started."""
+    world = World(parent, used)
+    launched_before = world.count("senders_launched")
     outcome = world.run(way, target.url, path)
-    launched = world.count("senders_launched")
+    launched = world.count("senders_launched") - launched_before
     if target.answers:
         world.deliver()
     world.end_senders()

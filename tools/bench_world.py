@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,10 +15,11 @@ from typing import NamedTuple
 
 from bench_host import UUID
 from franklinwh_telemetry.launch import command_line
-from franklinwh_telemetry.spool import Spool
+from franklinwh_telemetry.spool import PLACES, Spool
 
 HOST = Path(__file__).resolve().parent / "bench_host.py"
 HUNG_AFTER_S = 120.0
+PASSING = ("alive", "backoff", "wake")
 PASSED_ON = ("PATH", "LANG", "LC_ALL", "PYTHONPATH", "PYTHONNOUSERSITE", "VIRTUAL_ENV", "SYSTEMROOT", "LD_LIBRARY_PATH")
 
 
@@ -39,13 +41,15 @@ def ini(way: str, url: str) -> str:
 
 
 class World:
-    """A home, a state folder and a working directory with an ini; on leaving, no sender of it is alive."""
+    """A home, a state folder and a working directory with an ini; its state is new, or the copy of a *used* one."""
 
-    def __init__(self, parent: str) -> None:
+    def __init__(self, parent: str, used: Path | None = None) -> None:
         self.folder = Path(tempfile.mkdtemp(dir=parent))
         self.state, self.home, self.cwd = (self.folder / name for name in ("state", "home", "cwd"))
         for made in (self.state, self.home, self.cwd):
             made.mkdir(mode=0o700)
+        if used is not None:
+            shutil.copytree(used, self.state, dirs_exist_ok=True)
         self._running: set[int] = set()
         self._killed: set[int] = set()
 
@@ -118,6 +122,14 @@ class World:
             time.sleep(0.02)
         self.end_senders(patience_s=5.0)
         return True
+
+    def clear(self) -> None:
+        """Leave what a command finds after others whose events have all gone: nothing waits, and nobody sends."""
+        self.end_senders()
+        for spool in self.spools():
+            records = [f"{place}/{name}" for place in PLACES for name in os.listdir(spool.path(place))]
+            for name in (*PASSING, *records):
+                Path(spool.path(name)).unlink(missing_ok=True)
 
     def wake_senders(self) -> None:
         """Let no sender wait any longer for what follows."""
