@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
+import shutil
 import sys
 import threading
 import time
@@ -179,6 +181,43 @@ def test_queue_is_bounded_and_forgets_when_consent_goes(installed):
     Path("franklinwh.ini").write_text("[telemetry]\nenabled = false\n")
     installed.flush()
     assert support.waiting() == []
+
+
+@pytest.mark.parametrize("trouble", ["in_the_way", "full"])
+def test_queue_waits_where_it_cannot_be_written(monkeypatch, trouble):
+    """What one `flush()` cannot write the next one does, and what the queue has lost meanwhile is counted once."""
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    Path("franklinwh.ini").write_text(CONSENT)
+    telemetry = Telemetry(support.APPLICATION, WORDS)
+
+    @telemetry.command("status")
+    async def work():
+        pass
+
+    async def main(times):
+        for _ in range(times):
+            await work()
+
+    state = Path(os.environ["XDG_STATE_HOME"])
+    shutil.rmtree(state, ignore_errors=True)
+    state.mkdir(mode=0o700)
+    in_the_way = state / "franklinwh-telemetry"
+    asyncio.run(main(1_002))
+    with monkeypatch.context() as patch:
+        if trouble == "full":
+            patch.setattr(os, "mkdir", full)
+        else:
+            in_the_way.touch()
+        telemetry.flush()
+        asyncio.run(main(3))
+        telemetry.flush()
+    in_the_way.unlink(missing_ok=True)
+    assert support.waiting() == []
+    telemetry.flush()
+    assert (len(support.waiting()), telemetry.status().counts["dropped_queue_full"]) == (1_000, 5)
 
 
 def test_generator_passes_everything_through(telemetry, captured):

@@ -8,7 +8,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Final, Protocol
 
-from franklinwh_telemetry import system
+from franklinwh_telemetry import process, system
 from franklinwh_telemetry.denial import DenialReason, Denied
 from franklinwh_telemetry.guard import guard
 
@@ -112,9 +112,7 @@ def ask_once(telemetry: Telemetry) -> None:
 
 
 def _may_ask(telemetry: Telemetry) -> bool:
-    from franklinwh_telemetry.recorder import is_completion  # noqa: PLC0415 - asked for rarely
-
-    if os.environ.get("CI") or is_completion(os.environ):
+    if os.environ.get("CI") or process.is_completion(os.environ):
         return False
     if not all(map(_is_terminal, (sys.stdin, sys.stdout, sys.stderr))) or not is_in_foreground():
         return False

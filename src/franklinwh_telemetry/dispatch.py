@@ -15,7 +15,7 @@ from franklinwh_telemetry.consent import HOST
 from franklinwh_telemetry.denial import DenialReason, Denied
 from franklinwh_telemetry.guard import guard
 from franklinwh_telemetry.outcome import exit_status, status_succeeded, succeeded
-from franklinwh_telemetry.recorder import Telemetry, in_event_loop, is_completion
+from franklinwh_telemetry.recorder import Telemetry
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -66,7 +66,7 @@ def dispatch_cli_event(
                 reporter.discard_from(HOST)
             return
         answer = _Answer(reporter, execution_uuid, api_key)
-        if not answer.holds() or is_completion(os.environ):
+        if not answer.holds() or process.is_completion(os.environ):
             return
         parsed = reporter.vocabulary.execution(command)
         if parsed is None:
@@ -74,7 +74,7 @@ def dispatch_cli_event(
         if latency_ms is not None:
             held_ms = event.clamp_latency_ms(int(latency_ms))
             answer.record(parsed, process.now_ns() // 1_000_000 - held_ms, held_ms, success=success is not False)
-        elif in_event_loop() or threading.current_thread() is not threading.main_thread():
+        elif process.in_event_loop() or threading.current_thread() is not threading.main_thread():
             _count(reporter, "dispatch_outside_main_thread")
         elif _Pending.current is not None and _Pending.current.pid == os.getpid():
             _count(reporter, "dispatch_called_again")

@@ -53,7 +53,7 @@ class Permission:
         Append *records* to the spool of this yes and start a sender if one is due; False if nothing was written.
 
         One that cannot be written keeps none of the others from being so, nor does a sender that cannot be started.
-        *dropped* is how many more there were before them, which a full queue has lost; they are counted.
+        *dropped* is how many more there were before them, which a full queue has lost; they are counted with those.
         """
         spool = open_spool(root, self.manifest, self.granted) if isinstance(root, str) else root
         if not isinstance(spool, Spool):
@@ -68,7 +68,7 @@ class Permission:
             with guard:
                 spool.append(record, int(now_s * 1000))
                 written = True
-        if dropped:
+        if dropped and written:
             spool.tally.add("dropped_queue_full", dropped)
         with guard:
             launch(spool, now_s)

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import atexit
 import os
+import sys
 import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 STARTED_IN: str
 """The working directory at our first import, noted before the program can change it; empty where it was gone."""
@@ -39,3 +40,14 @@ only_ini: Callable[[str], str] | None = None
 
 state_directory: str | None = None
 """In tests, the folder that holds all state, whatever the environment or the program says."""
+
+
+def in_event_loop() -> bool:
+    """Whether an asyncio event loop runs in this thread, without importing asyncio."""
+    asyncio = sys.modules.get("asyncio")
+    return asyncio is not None and asyncio._get_running_loop() is not None  # noqa: SLF001 - documented, public by use
+
+
+def is_completion(environ: Mapping[str, str]) -> bool:
+    """Whether a shell runs the program only for its completions (argcomplete, click, typer)."""
+    return any(name.startswith("_") and name.endswith(("_ARGCOMPLETE", "_COMPLETE")) for name in environ)

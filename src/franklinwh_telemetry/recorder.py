@@ -20,7 +20,7 @@ from franklinwh_telemetry.outcome import result_succeeded
 from franklinwh_telemetry.scope import CommandScope
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
     from uuid import UUID
 
     from franklinwh_telemetry.consent import Granted
@@ -36,7 +36,6 @@ Result = TypeVar("Result")
 
 MAX_QUEUED: Final = 1_000
 """What an event loop may record between two `flush()` calls; beyond it the oldest are dropped, counted."""
-
 
 STATE_VARIABLES: Final = ("STATE_DIRECTORY", "XDG_STATE_HOME", "HOME", "LOCALAPPDATA")
 """What `statefolder.state_root` goes by: while they stay the same, so does the folder."""
@@ -88,9 +87,9 @@ class Telemetry:
         A decorator, and a context manager, that records one run of the command *name*.
 
         Functions, coroutine functions, generators, async generators and methods stay what they are. Without a
-        *name* a decorated function's own name is looked up in the vocabulary. What the vocabulary does not list is
-        recorded as `other`. Inside, `.failed()` says that the command failed although nothing was raised;
-        *until_interrupted* makes ending it by Ctrl-C, or by cancelling its task, a success.
+        *name* a decorated function's own name is looked up in the vocabulary; what it does not list is recorded as
+        `other`. Inside, `.failed()` says that the command failed although nothing was raised; *until_interrupted*
+        makes ending it by Ctrl-C, or by cancelling its task, a success.
         """
         return CommandScope(self, name, until_interrupted=until_interrupted)
 
@@ -106,7 +105,7 @@ class Telemetry:
         line = tuple(sys.argv[1:] if argv is None else argv)
         command = None
         with guard:
-            if not is_completion(os.environ):
+            if not process.is_completion(os.environ):
                 command = self.vocabulary.execution(line)
         if command is None:
             return main()
@@ -165,23 +164,30 @@ class Telemetry:
 
     def queues(self) -> bool:
         """Whether an event recorded now waits in memory for `flush()`."""
-        return in_event_loop()
+        return process.in_event_loop()
 
     def flush(self) -> None:
         """
         Write what event loops have recorded to the spool and start a sender; call it off the loop.
 
-        Consent is asked again: what was recorded under a yes that has gone since is thrown away.
+        Consent is asked again: what was recorded under a yes that has gone since is thrown away. What cannot be
+        written, such as on a full disk, waits for the next `flush()`.
         """
         with guard:
-            records: dict[str, list[event.Record]] = {}
-            while self._queue:
-                folder_name, record = self._queue.popleft()
-                records.setdefault(folder_name, []).append(record)
-            allowed = self.permission() if records else None
-            if allowed is not None and not isinstance(allowed, Denied):
-                dropped, self._dropped = self._dropped, 0
-                allowed.write(self.state_root(), records.get(allowed.manifest.folder_name(), []), dropped=dropped)
+            waiting = [self._queue.popleft() for _ in range(len(self._queue))]
+            allowed = self.permission() if waiting else None
+            if allowed is None or isinstance(allowed, Denied):
+                return
+            folder_name = allowed.manifest.folder_name()
+            records = [record for name, record in waiting if name == folder_name]
+            dropped, self._dropped = self._dropped, 0
+            written = False
+            try:
+                written = allowed.write(self.state_root(), records, dropped=dropped)
+            finally:
+                if not written:
+                    self._dropped += dropped
+                    self._put(folder_name, records)
 
     def discard(self) -> None:
         """
@@ -285,16 +291,9 @@ class Telemetry:
                 self._queue.clear()  # a test has an end of its own, and nothing from before it
             self._flushed_by = process.at_exit
             process.at_exit(self.flush)
-        self._dropped += len(self._queue) == MAX_QUEUED
-        self._queue.append((allowed.manifest.folder_name(), record))
+        self._put(allowed.manifest.folder_name(), [record])
 
-
-def in_event_loop() -> bool:
-    """Whether an asyncio event loop runs in this thread, without importing asyncio."""
-    asyncio = sys.modules.get("asyncio")
-    return asyncio is not None and asyncio._get_running_loop() is not None  # noqa: SLF001 - documented, public by use
-
-
-def is_completion(environ: Mapping[str, str]) -> bool:
-    """Whether a shell runs the program only for its completions (argcomplete, click, typer)."""
-    return any(name.startswith("_") and name.endswith(("_ARGCOMPLETE", "_COMPLETE")) for name in environ)
+    def _put(self, folder_name: str, records: list[event.Record]) -> None:
+        for record in records:
+            self._dropped += len(self._queue) == MAX_QUEUED
+            self._queue.append((folder_name, record))
