@@ -428,9 +428,10 @@ def test_only_a_report_is_overwritten(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("--since", "yesterday"), "'yesterday' is no date such as 2026-06-30"),
+        (("--since", "yesterday"), "--since yesterday is no day; write it as 2026-11-24"),
+        (("--until", "20260630"), "--until 20260630 is no day; write it as 2026-11-24"),
         (("--since", "2026-02-02", "--until", "2026-02-01"), "--since 2026-02-02 is after --until 2026-02-01"),
-        (("--since", "1900-01-01", "--until", "2026-02-01"), "are more than 3660 days"),
+        (("--since", "2001-01-01", "--until", "2026-02-01"), "are more than 3660 days"),
         (("--application", "No such"), "no application can be called 'No such'"),
         (("--colour",), "No such option"),
     ],

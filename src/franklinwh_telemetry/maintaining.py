@@ -84,8 +84,8 @@ def show_installs(owner: str | None, since: str | None, until: str | None, as_js
     from franklinwh_telemetry.maintainer import installs, remote  # noqa: PLC0415 - loads requests
 
     _refuse_usage(installs.owner_problem(owner))
-    last = _day("--until", until) if until else datetime.now(timezone.utc).date()
-    first = _day("--since", since) if since else last - timedelta(days=_DAYS)
+    last = parse_day("--until", until) if until else datetime.now(timezone.utc).date()
+    first = parse_day("--since", since) if since else last - timedelta(days=_DAYS)
     if first > last:
         raise click.UsageError(f"--since {first} is after --until {last}")
     base = remote.parse_base(host or installs.API)
@@ -156,7 +156,8 @@ def _tell_installs(screen: Screen, found: Installs) -> None:
     screen.lines(remarks(found))
 
 
-def _day(option: str, text: str) -> date:
+def parse_day(option: str, text: str) -> date:
+    """The day that an option was given, or a usage error that names the option."""
     try:
         day = date.fromisoformat(text) if len(text) == _DATE_CHARACTERS else date.min
     except ValueError:

@@ -32,8 +32,8 @@ def printable(text: str) -> str:
 
 
 def counted(number: int, what: str) -> str:
-    """How many of something there are, in words: `1 event`, `2 events`."""
-    return f"{number} {what}{'' if number == 1 else 's'}"
+    """How many of something there are, in words: `1 event`, `1,000 events`."""
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def moment(at_ms: int) -> str:

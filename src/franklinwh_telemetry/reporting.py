@@ -16,6 +16,7 @@ import click
 
 from franklinwh_telemetry.console import Screen, examples
 from franklinwh_telemetry.lookup import parse_application
+from franklinwh_telemetry.maintaining import parse_day
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -35,12 +36,8 @@ _EXAMPLES: Final = examples(
 )
 
 
-def _day(_context: click.Context, _parameter: click.Parameter, text: str | None) -> date | None:
-    """A date of the calendar, or a usage error."""
-    try:
-        return None if text is None else date.fromisoformat(text)
-    except ValueError:
-        raise click.BadParameter(f"{text!r} is no date such as 2026-06-30") from None
+def _day(_context: click.Context, parameter: click.Parameter, text: str | None) -> date | None:
+    return None if text is None else parse_day(parameter.opts[0], text)
 
 
 @click.command("report", epilog=_EXAMPLES)

@@ -13,6 +13,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final
 
 from franklinwh_telemetry.maintainer.measure import LAST_DAYS
+from franklinwh_telemetry.plain import counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -81,12 +82,8 @@ def _lead(aggregates: Aggregates, made_at: str) -> str:
     if aggregates.first is None:
         return f"No events. Made {made_at}."
     names = ", ".join(aggregates.applications)
-    events, days = _many(aggregates.events, "event"), _many(aggregates.days, "day")
+    events, days = counted(aggregates.events, "event"), counted(aggregates.days, "day")
     return f"{names} · {events} on {days} from {aggregates.first} · made {made_at}"
-
-
-def _many(number: int, what: str) -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def _data(aggregates: Aggregates, vocabularies: Mapping[str, Sequence[str]]) -> dict[str, Any]:
