@@ -16,6 +16,7 @@ from bench_stats import estimate, ratios
 from bench_table import Cell, Table
 
 GOAL = 1.0
+COST_PAIRS = 25
 
 STOCK = "stock `otlp_http`, `encoding: json`, no gate"
 OURS = "gate and `posthog`"
@@ -65,7 +66,7 @@ def measure_cost(*, quick: bool) -> Table:
     for spans, compression, requests in ((10, "none", 2_000), (500, "none", 200), (500, "gzip", 200)):
         found: dict[str, list[float]] = {"posthog": [], "stock": []}
         with tempfile.TemporaryDirectory(prefix="franklinwh-telemetry-bench-") as parent:
-            for number in range(2 if quick else 7):
+            for number in range(2 if quick else COST_PAIRS):
                 for backend in sorted(found, reverse=number % 2 == 1):
                     made = distribution(parent, backend, compression=compression)
                     done = run(made, requests=requests // 5 if quick else requests, spans=spans)
