@@ -166,6 +166,14 @@ def test_any_different_attribute_is_seen(change: dict[str, Any]) -> None:
     assert not spans.matches(ReadableSpan(**{**parts_of(span), "attributes": attributes}), record, APPLICATION)
 
 
+def test_span_without_attributes_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An SDK that has none where it has no attributes is not one that stops the sender."""
+    record = make_record()
+    (span,) = finished(record)
+    monkeypatch.setattr(ReadableSpan, "attributes", None)
+    assert not spans.matches(span, record, APPLICATION)
+
+
 @pytest.mark.parametrize("missing", sorted(spans.attributes(make_record())))
 def test_missing_attribute_is_seen(missing: str) -> None:
     """Each of the four attributes must be there."""

@@ -669,16 +669,20 @@ def answer_as_proxy(told: list[ReceivedRequest]) -> Answering:
 
 
 @pytest.mark.parametrize(
-    ("user", "more"),
-    [("", []), ("user:surprise@", ["Proxy-Authorization: Basic dXNlcjpzdXJwcmlzZQ=="])],
-    ids=["without a password", "with a password"],
+    ("before", "more"),
+    [
+        ("", []),
+        ("http://", []),
+        ("http://user:surprise@", ["Proxy-Authorization: Basic dXNlcjpzdXJwcmlzZQ=="]),
+    ],
+    ids=["a mere host", "a URL", "a URL with a password"],
 )
 def test_proxy_of_the_environment_forwards_plain_http(
-    journal: Journal, monkeypatch: pytest.MonkeyPatch, user: str, more: list[str]
+    journal: Journal, monkeypatch: pytest.MonkeyPatch, before: str, more: list[str]
 ) -> None:
     """The proxy gets the whole URL and its own password; the journal has all but the password."""
     with LoopbackReceiver() as proxy:
-        monkeypatch.setenv("http_proxy", f"http://{user}127.0.0.1:{proxy.port}")
+        monkeypatch.setenv("http_proxy", f"{before}127.0.0.1:{proxy.port}")
         answer = post("http://collector.invalid:4318", journal, allow_http=True)
         (request,) = proxy.requests
     target = "http://collector.invalid:4318/v1/traces"
