@@ -15,6 +15,7 @@ import typer
 from hypothesis import given
 from hypothesis import strategies as st
 
+from franklinwh_telemetry import entry
 from franklinwh_telemetry.grammar import Grammar
 from franklinwh_telemetry.vocabularies import franklinwh_cloud
 from franklinwh_telemetry.vocabulary import OTHER, Command, Vocabulary
@@ -269,6 +270,18 @@ class TestList:
 
         vocabulary.check()
         assert str(vocabulary.parse("show --bogus")) == "show --bogus"
+
+    def test_checked_list_is_taken_apart_once(self, monkeypatch):
+        """What `check` has made of the entries is what the lines are compared with."""
+        vocabulary = _vocabulary("show", "show --all", "net scan")
+        monkeypatch.setattr(entry, "Entry", None)
+
+        assert [str(vocabulary.parse(line)) for line in (["show"], ["s", "-a"], ["net", "scan"], ["move", "up"])] == [
+            "show",
+            "show --all",
+            "net scan",
+            OTHER,
+        ]
 
     def test_late_grammar(self):
         """A grammar given as a function is made when a line needs it and checked when asked."""
