@@ -21,6 +21,7 @@ from franklinwh_telemetry.destination import (
     choose,
     parse_destination,
     route,
+    shortened,
 )
 
 APP = "franklinwh-cloud"
@@ -56,8 +57,12 @@ def denied(result: Destination | Denied) -> Denied:
         ("https://c.example/v1/traces/", "https://c.example/v1/traces", "c.example"),
         ("https://c.example/otlp", "https://c.example/otlp/v1/traces", "c.example"),
         ("https://c.example/otlp//", "https://c.example/otlp/v1/traces", "c.example"),
+        ("https://c.example/otlp//v1/traces", "https://c.example/otlp/v1/traces", "c.example"),
         ("https://c.example/a%2Fb/v1/traces", "https://c.example/a%2Fb/v1/traces", "c.example"),
         ("https://c.example/xv1/traces", "https://c.example/xv1/traces/v1/traces", "c.example"),
+        ("https://c.example/a%2F", "https://c.example/a%2F/v1/traces", "c.example"),
+        ("https://0x7f.example", "https://0x7f.example/v1/traces", "0x7f.example"),
+        ("https://c.example/a://b", "https://c.example/a://b/v1/traces", "c.example"),
         ("HTTPS://C.Example:4318/Otlp", "https://c.example:4318/Otlp/v1/traces", "c.example"),
         ("https://c.example:443", "https://c.example/v1/traces", "c.example"),
         ("https://c.example:80", "https://c.example:80/v1/traces", "c.example"),
@@ -130,11 +135,13 @@ def test_plain_http_to_lookalikes(host) -> None:
         ("https://c.example:0", "port"),
         ("https://c.example:65536", "port"),
         ("https://c.example:123456", "port"),
+        ("https://c.example:000443", "port"),
         ("https://c.example:surprise", "port"),
         ("https://c.example:-1", "port"),
         ("https://c.example:+1", "port"),
         ("https://c.example:1:2", "port"),
         ("https://[::1]:", "port"),
+        ("https://[::1]:1:2", "port"),
         ("https://", "host"),
         ("https:///v1/traces", "host"),
         ("https://:4318", "host"),
@@ -150,10 +157,12 @@ def test_plain_http_to_lookalikes(host) -> None:
         ("https://127.1", "host"),
         ("https://2130706433", "host"),
         ("https://0x7f.0.0.0x1", "host"),
+        ("https://127.0.0.0x1", "host"),
         ("https://127.0.0.256", "host"),
         ("https://127.0.0.01", "host"),
         ("https://[::1", "IPv6"),
         ("https://[::1]x", "IPv6"),
+        ("https://[::1]]", "IPv6"),
         ("https://[surprise]", "host"),
         ("https://[fe80::1%25eth0]", "host"),
         ("https://[fe80::1%eth0]", "host"),
@@ -170,6 +179,8 @@ def test_plain_http_to_lookalikes(host) -> None:
         ("https://c.example/../v1", "path"),
         ("https://c.example/./v1", "path"),
         ("https://c.example/%zz", "path"),
+        ("https://c.example/%z2", "path"),
+        ("https://c.example/%2z", "path"),
         ("https://c.example/%2", "path"),
         ("https://c.example/a|b", "path"),
         (f"https://c.example/{'a' * 2031}", "2048"),
@@ -255,7 +266,7 @@ def test_posthog_key_refused(key, word) -> None:
 
 def test_posthog_longest_key() -> None:
     """Sixty-four characters are allowed, and a key of the old form without a prefix too."""
-    for key in ("phc_" + "a" * 60, "sTMFPsFhdP1Ssg-_", "phxx"):
+    for key in ("phc_" + "a" * 60, "sTMFPsFhdP1Ssg-_", "phxx", "old_"):
         assert usable(parse_destination(f"posthog:{key}")).api_key == key
 
 
@@ -321,6 +332,7 @@ def test_fields(one) -> None:
         {"url": 1},
         {"api_key": "phx_surprise"},
         {"api_key": None},
+        {"api_key": 7},
         {"allow_http": 1},
         {"surprise": True},
     ],
@@ -328,6 +340,14 @@ def test_fields(one) -> None:
 def test_fields_refused(one, changed) -> None:
     """A manifest that somebody touched is not believed."""
     assert "surprise" not in refused(Destination.from_fields({**one.to_fields(), **changed}))
+
+
+@pytest.mark.parametrize("one", SOME)
+@pytest.mark.parametrize("kind", ["surprise", "PostHog", "", None])
+def test_fields_of_another_kind(one, kind) -> None:
+    """A kind that does not exist is not looked at any further."""
+    message = "the stored destination is not one that was stored by this package"
+    assert refused(Destination.from_fields({**one.to_fields(), "kind": kind})) == message
 
 
 def test_fields_missing() -> None:
@@ -338,7 +358,14 @@ def test_fields_missing() -> None:
 
 
 def test_describe() -> None:
-    """People see where events go, and of a key its beginning only."""
+    """People see where events go, in full or by the shortest name, and of a key its beginning only."""
+    assert [one.name for one in SOME] == [
+        "a file on this machine",
+        "c.example",
+        "c.example",
+        "us.i.posthog.com",
+        "events.lan",
+    ]
     assert [one.describe() for one in SOME] == [
         "a file on this machine",
         "OTLP at https://c.example:4318/otlp/v1/traces",
@@ -346,7 +373,25 @@ def test_describe() -> None:
         "PostHog at https://us.i.posthog.com, project phc_abcd...",
         "PostHog at http://events.lan:81, project phc_abcd...",
     ]
-    assert all("phc_abcde" not in repr(one) for one in SOME)
+    assert [repr(one) for one in SOME] == [f"Destination({one.describe()!r})" for one in SOME]
+
+
+@pytest.mark.parametrize(
+    ("length", "shown"),
+    [
+        (0, "..."),
+        (1, "..."),
+        (5, "ph..."),
+        (15, "phc_abc..."),
+        (16, "phc_abcd..."),
+        (23, "phc_abcd..."),
+        (24, "phc_abcd...qrst"),
+        (27, "phc_abcd...tuvw"),
+    ],
+)
+def test_shortened(length, shown) -> None:
+    """Of a key no more than the first eight characters and, of a long one, the last four are shown."""
+    assert shortened("phc_abcdefghijklmnopqrstuvw"[:length]) == shown
 
 
 def test_value() -> None:
@@ -355,13 +400,16 @@ def test_value() -> None:
     assert again == SOME[1]
     assert len({*SOME, again}) == len(SOME)
     assert parse_destination("") == parse_destination("")
-    for forge in (
-        lambda: Destination(object(), "file", "", "", False, "file"),
-        lambda: type("Forged", (Destination,), {}),
-        lambda: copy.copy(again),
-        lambda: pickle.dumps(again),
+    for forge, said in (
+        (
+            lambda: Destination(object(), "file", "", "", False, "file"),
+            r"a Destination comes from parse_destination or Destination\.from_fields only",
+        ),
+        (lambda: type("Forged", (Destination,), {}), "Destination cannot be extended"),
+        (lambda: copy.copy(again), "Destination is made by its own module only, never copied or unpickled"),
+        (lambda: pickle.dumps(again), "Destination is made by its own module only, never copied or unpickled"),
     ):
-        with pytest.raises(TypeError):
+        with pytest.raises(TypeError, match=f"^{said}$"):
             forge()
     with pytest.raises(AttributeError):
         again.url = "https://surprise"

@@ -8,9 +8,11 @@ from uuid import UUID
 
 import pytest
 from opentelemetry import trace
+from opentelemetry.attributes import BoundedAttributes
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
+from opentelemetry.sdk.util import BoundedList
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags, TraceState
 
@@ -87,6 +89,13 @@ def changed_context(**changes: Any) -> SpanContext:
     return SpanContext(**fields)
 
 
+def dropped_list() -> BoundedList[str]:
+    """An empty list that has dropped something."""
+    dropping: BoundedList[str] = BoundedList(0)
+    dropping.append("surprise")
+    return dropping
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -104,6 +113,10 @@ def changed_context(**changes: Any) -> SpanContext:
         {"end_time": 1_732_500_000_373_000_001},
         {"events": [Event("surprise")]},
         {"links": [Link(OTHER_CONTEXT)]},
+        {"attributes": BoundedAttributes(4, {"surprise": 1, **spans.attributes(make_record())})},
+        {"attributes": None},
+        {"events": dropped_list()},
+        {"links": dropped_list()},
         {"status": Status(StatusCode.ERROR)},
         {"status": Status(StatusCode.ERROR, "surprise")},
         {"status": Status(StatusCode.UNSET)},
@@ -126,6 +139,14 @@ def test_any_difference_is_seen(change: dict[str, Any]) -> None:
     assert not spans.matches(ReadableSpan(**{**parts_of(span), **change}), record, APPLICATION)
 
 
+def test_words_about_a_failure_are_seen() -> None:
+    """The status of a failure is a code and nothing else."""
+    record = make_record(success=False)
+    (span,) = finished(record)
+    worded = {**parts_of(span), "status": Status(StatusCode.ERROR, "surprise")}
+    assert not spans.matches(ReadableSpan(**worded), record, APPLICATION)
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -143,6 +164,14 @@ def test_any_different_attribute_is_seen(change: dict[str, Any]) -> None:
     (span,) = finished(record)
     attributes = {**spans.attributes(record), **change}
     assert not spans.matches(ReadableSpan(**{**parts_of(span), "attributes": attributes}), record, APPLICATION)
+
+
+def test_span_without_attributes_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An SDK that has none where it has no attributes is not one that stops the sender."""
+    record = make_record()
+    (span,) = finished(record)
+    monkeypatch.setattr(ReadableSpan, "attributes", None)
+    assert not spans.matches(span, record, APPLICATION)
 
 
 @pytest.mark.parametrize("missing", sorted(spans.attributes(make_record())))

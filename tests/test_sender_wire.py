@@ -7,7 +7,7 @@ import socket
 import ssl
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
@@ -16,11 +16,12 @@ import trustme
 from doubles.leaks import nothing_leaks  # noqa: F401 - an autouse fixture
 from franklinwh_telemetry.destination import FILE, Destination, parse_destination
 from franklinwh_telemetry.sender import answer as answer_module
+from franklinwh_telemetry.sender import exchange as exchange_module
 from franklinwh_telemetry.sender.answer import Answer, media_type, parse_retry_after
-from franklinwh_telemetry.sender.exchange import WireError
+from franklinwh_telemetry.sender.exchange import Exchange, WireError
 from franklinwh_telemetry.sender.journal import Journal
 from franklinwh_telemetry.sender.loopback import LoopbackReceiver, ReceivedRequest, reply
-from franklinwh_telemetry.sender.request import netloc
+from franklinwh_telemetry.sender.request import host_of, netloc, url_of
 from franklinwh_telemetry.sender.wire import CapturingWire, Wire
 
 if TYPE_CHECKING:
@@ -205,11 +206,30 @@ def test_plain_http_is_refused_beyond_this_machine(journal: Journal) -> None:
     wire.close()
 
 
-def test_plain_http_to_localhost_stays_on_this_machine(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("url", "allow_http", "is_tried"),
+    [
+        ("http://localhost:4318", False, False),
+        ("http://collector.invalid:4318", True, True),
+        ("https://localhost:4318", False, True),
+    ],
+)
+def test_plain_http_to_localhost_stays_on_this_machine(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch, url: str, allow_http: bool, is_tried: bool
+) -> None:
     """A name that only claims to be this machine is not connected to in the clear."""
-    addresses = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("192.0.2.1", 4318))]
+    tried: list[object] = []
+
+    def refuse(_family: object, address: object, _exchange: object) -> WireError:
+        tried.append(address)
+        return WireError.REFUSED
+
+    elsewhere = ("192.0.2.1", 4318)
+    addresses = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", elsewhere)]
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_arguments, **_keywords: addresses)
-    assert post("http://localhost:4318", journal) == Answer(error=WireError.REFUSED)
+    monkeypatch.setattr(exchange_module, "_connected", refuse)
+    assert post(url, journal, allow_http=allow_http) == Answer(error=WireError.REFUSED)
+    assert tried == ([elsewhere] if is_tried else [])
 
 
 def test_refused_connection_has_its_name(journal: Journal) -> None:
@@ -285,6 +305,63 @@ def test_deadline_holds_however_slowly_the_answer_drips(journal: Journal, first:
     assert [entry.error for entry in journal.entries()] == [answer.error.value]
 
 
+def timers() -> list[threading.Thread]:
+    """The timers that are running."""
+    return [thread for thread in threading.enumerate() if isinstance(thread, threading.Timer)]
+
+
+def test_deadline_keeps_no_program_from_ending(journal: Journal) -> None:
+    """While a request is under way, its timer is no thread that Python waits for."""
+    seen: list[bool] = []
+
+    def answer(_request: ReceivedRequest) -> list[bytes]:
+        seen.extend(timer.daemon for timer in timers())
+        return [reply(200, TYPE)]
+
+    with LoopbackReceiver(answer) as receiver:
+        assert post(receiver.url, journal).status == 200
+    assert seen == [True]
+
+
+def test_deadline_that_passes_late_meets_no_other_request(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A request is not over before its timer is; the socket's own limit has ended the waiting meanwhile."""
+    closing = threading.Event()
+    with LoopbackReceiver(black_hole(closing)) as receiver:
+        there = destination(receiver.url)
+        wire = Wire(there, journal, deadline_s=0.2)
+        cut = wire._line.cut
+
+        def cut_late(exchange: Exchange) -> None:
+            time.sleep(0.4)
+            cut(exchange)
+
+        monkeypatch.setattr(wire._line, "cut", cut_late)
+        answer = wire.post(there.url, BODY, TYPE)
+        running = timers()
+        closing.set()
+        wire.close()
+    assert (answer, running) == (Answer(error=WireError.TIMED_OUT), [])
+
+
+@pytest.mark.parametrize("first", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nshort"], ids=["headers", "body"])
+def test_deadline_holds_without_its_timer(journal: Journal, monkeypatch: pytest.MonkeyPatch, first: bytes) -> None:
+    """The limit of the socket itself has the same name."""
+    closing = threading.Event()
+
+    def stall(_request: ReceivedRequest) -> Iterator[bytes]:
+        yield first
+        closing.wait(20)
+
+    with LoopbackReceiver(stall) as receiver:
+        there = destination(receiver.url)
+        wire = Wire(there, journal, deadline_s=0.2)
+        monkeypatch.setattr(wire._line, "cut", lambda _exchange: None)
+        answer = wire.post(there.url, BODY, TYPE)
+        closing.set()
+        wire.close()
+    assert answer.error is WireError.TIMED_OUT
+
+
 def test_connection_that_is_never_accepted_times_out(journal: Journal) -> None:
     """A host that swallows the connection is given up at the deadline."""
     with socket.socket() as full:
@@ -322,6 +399,47 @@ def test_endless_answer_is_read_to_64_kib(journal: Journal) -> None:
     )
 
 
+def watch(
+    wire: Wire, monkeypatch: pytest.MonkeyPatch, change: Callable[[requests.Response], None]
+) -> list[requests.Response]:
+    """Keep the responses that the wire gets, each with a *change*."""
+    kept: list[requests.Response] = []
+    send = wire._session.send
+
+    def sending(*arguments: Any, **keywords: Any) -> requests.Response:
+        response = send(*arguments, **keywords)
+        change(response)
+        kept.append(response)
+        return response
+
+    monkeypatch.setattr(wire._session, "send", sending)
+    return kept
+
+
+def test_longer_answer_is_read_no_further_and_its_connection_given_up(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One byte beyond 64 KiB tells that there are more, in however small parts they come."""
+    parts: list[int] = []
+
+    def in_small_parts(response: requests.Response) -> None:
+        def read(amount: int, *, decode_content: bool) -> bytes:
+            assert not decode_content
+            parts.append(min(amount, 1000))
+            return b"x" * parts[-1]
+
+        monkeypatch.setattr(response.raw, "read", read)
+
+    with LoopbackReceiver(lambda _request: [reply(200, TYPE, b"x" * 99_999)]) as receiver:
+        there = destination(receiver.url)
+        wire = Wire(there, journal)
+        kept = watch(wire, monkeypatch, in_small_parts)
+        assert wire.post(there.url, BODY, TYPE).error is WireError.ANSWER_TOO_LARGE
+        assert sum(parts) == 65_537
+        assert (len(kept), wire._line._handles) == (1, set())
+        wire.close()
+
+
 def test_answer_of_exactly_64_kib_is_whole(journal: Journal) -> None:
     """The limit itself is within the limit."""
     with LoopbackReceiver(lambda _request: [reply(200, TYPE, b"x" * 65536)]) as receiver:
@@ -342,6 +460,24 @@ def test_broken_answer_has_its_name(journal: Journal, answer: bytes) -> None:
 
     with LoopbackReceiver(broken) as receiver:
         assert post(receiver.url, journal).error is WireError.CONNECTION_BROKEN
+
+
+def test_short_answer_is_broken_for_every_urllib3(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also for 1.26, which by itself takes a body that is shorter than announced for a whole one."""
+
+    def trust(response: requests.Response) -> None:
+        response.raw.enforce_content_length = False
+
+    def short(_request: ReceivedRequest) -> Iterator[bytes]:
+        yield b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nshort"
+        raise OSError
+
+    with LoopbackReceiver(short) as receiver:
+        there = destination(receiver.url)
+        wire = Wire(there, journal)
+        watch(wire, monkeypatch, trust)
+        assert wire.post(there.url, BODY, TYPE).error is WireError.CONNECTION_BROKEN
+        wire.close()
 
 
 def test_words_of_the_peer_are_not_taken_over(journal: Journal) -> None:
@@ -516,6 +652,12 @@ def test_host_header_of_a_port_that_is_the_schemes(port: int | None, host: str) 
     assert netloc(requests.Request("POST", "http://collector.example:80").prepare()) == "collector.example"
 
 
+def test_request_that_is_not_prepared_goes_nowhere() -> None:
+    """What has no URL has an empty one, and no host."""
+    blank = requests.PreparedRequest()
+    assert (url_of(blank), host_of(url_of(blank)), netloc(blank)) == ("", "", "")
+
+
 def answer_as_proxy(told: list[ReceivedRequest]) -> Answering:
     """Answer for the destination, and note what was asked."""
 
@@ -526,16 +668,26 @@ def answer_as_proxy(told: list[ReceivedRequest]) -> Answering:
     return answer
 
 
-def test_proxy_of_the_environment_forwards_plain_http(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("before", "more"),
+    [
+        ("", []),
+        ("http://", []),
+        ("http://user:surprise@", ["Proxy-Authorization: Basic dXNlcjpzdXJwcmlzZQ=="]),
+    ],
+    ids=["a mere host", "a URL", "a URL with a password"],
+)
+def test_proxy_of_the_environment_forwards_plain_http(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch, before: str, more: list[str]
+) -> None:
     """The proxy gets the whole URL and its own password; the journal has all but the password."""
     with LoopbackReceiver() as proxy:
-        monkeypatch.setenv("http_proxy", f"http://user:surprise@127.0.0.1:{proxy.port}")
+        monkeypatch.setenv("http_proxy", f"{before}127.0.0.1:{proxy.port}")
         answer = post("http://collector.invalid:4318", journal, allow_http=True)
         (request,) = proxy.requests
     target = "http://collector.invalid:4318/v1/traces"
-    authorization = "Proxy-Authorization: Basic dXNlcjpzdXJwcmlzZQ=="
     assert answer == Answer(status=200, content_type=TYPE)
-    assert request.raw == expected_request("collector.invalid:4318", target, authorization)
+    assert request.raw == expected_request("collector.invalid:4318", target, *more)
     assert [entry.request for entry in journal.entries()] == [expected_request("collector.invalid:4318", target)]
 
 
@@ -680,7 +832,9 @@ def test_connection_is_used_again(journal: Journal) -> None:
             connection.shutdown(socket.SHUT_RDWR)
         time.sleep(0.05)
         assert wire.post(there.url, BODY, TYPE).status == 200
+        assert len(wire._line._handles) == 1
         wire.close()
+        assert wire._line._handles == set()
 
 
 def test_captured_request_is_the_one_that_would_be_written(journal: Journal) -> None:
@@ -692,6 +846,15 @@ def test_captured_request_is_the_one_that_would_be_written(journal: Journal) -> 
         assert receiver.requests == []
         post(receiver.url, journal)
         assert capturing.requests == [receiver.requests[0].raw]
+
+
+@pytest.mark.parametrize(("path", "status"), [("/v1/traces", 200), ("/batch/", 404), ("/a/batch", 404)])
+def test_captured_request_is_answered_by_the_end_of_its_path(path: str, status: int) -> None:
+    """With or without a slash behind it."""
+    answers = {"traces": Answer(status=200), "batch": Answer(status=404)}
+    capturing = CapturingWire(destination("https://collector.invalid"), answers)
+    assert capturing.post(f"https://collector.invalid{path}", BODY, TYPE) == Answer(status=status)
+    capturing.close()
 
 
 def test_capturing_opens_no_socket(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -724,3 +887,32 @@ def test_session_for_the_sdk_shows_it_a_bland_200(journal: Journal) -> None:
         assert session.take_answer() is None
         session.close()
         wire.close()
+
+
+@pytest.mark.parametrize("body", [None, "surprise", iter([b"surprise"])], ids=["none", "text", "parts"])
+def test_session_for_the_sdk_takes_whole_bodies_only(journal: Journal, body: Any) -> None:
+    """A body that is not bytes is not sent, and the SDK sees its 200 all the same."""
+    with LoopbackReceiver() as receiver:
+        there = destination(receiver.url)
+        wire = Wire(there, journal)
+        session = wire.sdk_session()
+        assert session.post(there.url, data=body).status_code == 200
+        assert session.take_answer() == Answer(error=WireError.HEADERS)
+        session.close()
+        wire.close()
+        assert receiver.requests == []
+
+
+def test_session_for_the_sdk_asks_nothing_of_the_environment(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever it found would stay behind; so no file with passwords is opened in the first place."""
+
+    def surprise(*_arguments: object) -> None:
+        raise AssertionError("a netrc")
+
+    monkeypatch.setattr(requests.sessions, "get_netrc_auth", surprise)
+    wire = Wire(destination("https://collector.invalid"), journal)
+    session = wire.sdk_session()
+    assert session.post("https://elsewhere.invalid", data=BODY).status_code == 200
+    assert session.take_answer() == Answer(error=WireError.FOREIGN_URL)
+    session.close()
+    wire.close()

@@ -15,6 +15,7 @@ import typer
 from hypothesis import given
 from hypothesis import strategies as st
 
+from franklinwh_telemetry import entry
 from franklinwh_telemetry.grammar import Grammar
 from franklinwh_telemetry.vocabularies import franklinwh_cloud
 from franklinwh_telemetry.vocabulary import OTHER, Command, Vocabulary
@@ -33,10 +34,27 @@ GRAMMAR = Grammar.from_data(
                 "exclusive": [["--fast", "--slow"]],
             },
             "net": {"positionals": [["A..."]], "subcommands": {"scan": {}}},
+            "pick": {"options": [["--any", 0]], "positionals": [["?"]], "exclusive": [["--any", "<0>"]]},
         },
         "value_aliases": {"show --set": {"1": "one", "uno": "one"}},
     },
 )
+
+OWN_PREFIXES = Grammar.from_data(
+    {
+        "options": [["-j", 0]],
+        "positionals": [["A..."]],
+        "subcommands": {
+            "net": {
+                "prefixes": "+",
+                "options": [["+f", 0]],
+                "positionals": [["A..."]],
+                "subcommands": {"scan": {"prefixes": "/", "options": [["/set"], ["/all", 0]]}},
+            },
+        },
+    },
+)
+"""Each level has options that begin otherwise."""
 
 
 def _vocabulary(*commands, **rest):
@@ -186,11 +204,13 @@ class TestList:
             (["a\nb"], "control"),
             (["a\x7f"], "control"),
             (["a\x85"], "control"),
+            (["a\x9f"], "control"),
             (["a\ud800"], "control"),
+            (["a" + chr(0xDFFF)], "control"),
             ([" show"], "surplus spaces"),
             (["show "], "surplus spaces"),
             (["show  --all"], "surplus spaces"),
-            (["x" * 201], "longer than 200 characters"),
+            (["x" * 201], "^'x{40}'... is longer than 200 characters$"),
             (["show", "x" * 201], "longer than 200 characters"),
         ],
     )
@@ -218,7 +238,9 @@ class TestList:
             (["move left"], "cannot have the value 'left'"),
             (["move up down"], "no place for 'down'"),
             (["move --by far"], "cannot have the value 'far'"),
+            (["net --json scan"], "no place for 'scan'"),
             (["move --fast --slow"], "exclude each other"),
+            (["pick --any one"], "exclude each other"),
             (["show --all", "show -a"], "'show -a' is the same command as 'show --all'"),
             (["show --all --as csv", "show --as csv -a"], "is the same command"),
             (["show --set one", "show --set UNO"], "is the same command"),
@@ -230,9 +252,17 @@ class TestList:
             _vocabulary(*commands)
         assert "\n" not in str(refusal.value)
 
-    def test_longest(self):
-        """Two hundred characters are a command."""
-        assert Vocabulary(["x" * 200]).commands == ("x" * 200,)
+    @pytest.mark.parametrize("text", ["x" * 200, "\u00ad" * 200, "\xa0", "\u00ad", "~", "\ud7ff", "\ue000"])
+    def test_longest_and_strangest(self, text):
+        """Two hundred characters are a command, and so is whatever is no control character."""
+        assert Vocabulary([text]).commands == (text,)
+
+    def test_main_is_of_programs_without_subcommands(self):
+        """Nothing else is called so, not even where `m` begins an option."""
+        grammar = Grammar.from_data({"prefixes": "m", "positionals": [["A..."]], "subcommands": {"show": {}}})
+
+        with pytest.raises(ValueError, match=r"^'main' does not begin with a subcommand$"):
+            Vocabulary(["main"], grammar=grammar)
 
     def test_check_without_grammar(self):
         """A mere list has nothing more to be checked."""
@@ -240,6 +270,18 @@ class TestList:
 
         vocabulary.check()
         assert str(vocabulary.parse("show --bogus")) == "show --bogus"
+
+    def test_checked_list_is_taken_apart_once(self, monkeypatch):
+        """What `check` has made of the entries is what the lines are compared with."""
+        vocabulary = _vocabulary("show", "show --all", "net scan")
+        monkeypatch.setattr(entry, "Entry", None)
+
+        assert [str(vocabulary.parse(line)) for line in (["show"], ["s", "-a"], ["net", "scan"], ["move", "up"])] == [
+            "show",
+            "show --all",
+            "net scan",
+            OTHER,
+        ]
 
     def test_late_grammar(self):
         """A grammar given as a function is made when a line needs it and checked when asked."""
@@ -279,6 +321,15 @@ class TestList:
             "show --all",
         ]
         assert made == [True]
+
+    @pytest.mark.parametrize("wrong", ["show all", "show -a"])
+    def test_late_grammar_that_the_list_does_not_fit(self, wrong):
+        """What `check` would refuse makes the lines that it may be `other`, and never raises."""
+        vocabulary = Vocabulary(["show", "show --all", wrong, "net scan"], grammar=lambda: GRAMMAR)
+
+        assert [str(vocabulary.execution(line)) for line in (["show", "-a"], ["net", "scan"])] == [OTHER, "net scan"]
+        with pytest.raises(ValueError, match=f"^'{wrong}' "):
+            vocabulary.check()
 
     def test_late_grammar_comes_before_the_words(self):
         """Words that only together read like a listed command are none, also where the grammar is not made yet."""
@@ -365,6 +416,38 @@ class TestParse:
             "show --all",
             "net scan",
         ]
+
+    @pytest.mark.parametrize(
+        ("line", "command"),
+        [
+            (["net"], "net"),
+            (["net", "+f"], "net +f"),
+            (["net", "scan"], "net scan"),
+            (["net", "scan", "/set", "1"], "net scan"),
+            (["net", "scan", "/set", "1", "/all"], "net scan /set /all"),
+        ],
+    )
+    def test_prefixes_of_each_level(self, line, command):
+        """What begins an option is what the subcommand says, for the list as for the line."""
+        listed = ("net", "net +f", "net scan", "net scan /set /all")
+
+        assert str(Vocabulary(listed, grammar=OWN_PREFIXES).parse(line)) == command
+        assert str(Vocabulary(listed, grammar=lambda: OWN_PREFIXES).parse(line)) == command
+
+    @pytest.mark.parametrize(
+        ("line", "wrong"),
+        [
+            (["net"], "net +x"),
+            (["net", "+f"], "net +x"),
+            (["net", "scan"], "net scan /x"),
+            (["net", "scan", "/set", "1", "/all"], "net scan /set /x"),
+        ],
+    )
+    def test_wrong_entry_with_an_option_that_is_not_given(self, line, wrong):
+        """It does no harm to a line: it is not looked at."""
+        listed = ("net", "net +f", "net scan", "net scan /set /all")
+
+        assert str(Vocabulary((*listed, wrong), grammar=lambda: OWN_PREFIXES).parse(line)) != OTHER
 
     @pytest.mark.parametrize("value", ["one", "ONE", "uno", "Uno", "1"])
     def test_spellings(self, value):

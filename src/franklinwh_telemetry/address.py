@@ -48,7 +48,7 @@ def split_url(text: str) -> tuple[str, str, int | None, str] | BadDestination:
         host, bracket, port_text = authority[1:].partition("]")
         if not bracket or port_text[:1] not in ("", ":"):
             return BadDestination("the IPv6 address is not closed by ]")
-        colon, port_text = port_text[:1], port_text[1:]
+        _, colon, port_text = port_text.partition(":")
         canonical = canonical_ipv6(host)
     else:
         host, colon, port_text = authority.partition(":")

@@ -22,12 +22,11 @@ _NO_SPELLINGS: Final[Mapping[str, str]] = {}
 
 def candidates(texts: Iterable[str], reading: Reading, grammar: Grammar) -> Iterator[str]:
     """Those of a subcommand's entries whose options the line has all given; the others need not be taken apart."""
-    level: Grammar | None = grammar
+    level = grammar
     for name in reading.path:
-        level = level and level.subcommand(name)
-    prefixes = level.prefixes if level else grammar.prefixes
+        level = level.subcommand(name) or level
     for text in texts:
-        if all(token in reading.given for token in text.split(" ") if token[0] in prefixes):
+        if all(token in reading.given for token in text.split(" ") if token[0] in level.prefixes):
             yield text
 
 
@@ -35,7 +34,7 @@ def entries_by_word(texts: Iterable[str], grammar: Grammar) -> dict[str, dict[tu
     """As `entries_by_path`, for each first word."""
     groups: dict[str, list[str]] = {}
     for text in texts:
-        groups.setdefault(text.split(" ", 1)[0], []).append(text)
+        groups.setdefault(text.partition(" ")[0], []).append(text)
     return {word: entries_by_path(group, grammar) for word, group in groups.items()}
 
 
@@ -69,7 +68,7 @@ def _check_text(text: object, max_chars: int) -> None:
         message = "a command is a text and not empty"
     elif len(text) > max_chars:
         message = f"{text[:40]!r}... is longer than {max_chars} characters"
-    elif not text.isprintable() and any(_is_control(character) for character in text):
+    elif any(_is_control(character) for character in text):
         message = f"{text!r} has control characters"
     elif text[0] == " " or text[-1] == " " or "  " in text:
         message = f"{text!r} has surplus spaces"
@@ -127,12 +126,9 @@ class Entry:
         """Whether the line has all that this entry asks for."""
         for name, value in self.options.values():
             given = reading.given.get(name)
-            if given is None or (value is not None and not self._has(given, value, name)):
+            if given is None or (value is not None and not _has(given, value, self._spellings[name])):
                 return False
-        return all(self._has(reading.words.get(place, ()), value, "") for place, value in self.words)
-
-    def _has(self, given: Iterable[str], value: str, name: str) -> bool:
-        return any(_canonical(text, self._spellings.get(name, _NO_SPELLINGS)) == value for text in given)
+        return all(_has(reading.words.get(place, ()), value, _NO_SPELLINGS) for place, value in self.words)
 
     def _subcommand(self, level: Grammar, name: str) -> Grammar:
         if name in level.aliases:
@@ -182,6 +178,11 @@ class Entry:
 
     def _refusal(self, reason: str) -> ValueError:
         return ValueError(f"{self.text!r} {reason}")
+
+
+def _has(given: Iterable[str], value: str, spellings: Mapping[str, str]) -> bool:
+    """Whether one of the given values is this one, in any of its spellings."""
+    return any(_canonical(text, spellings) == value for text in given)
 
 
 def _canonical(value: str, spellings: Mapping[str, str]) -> str:

@@ -262,7 +262,10 @@ class Vocabulary:
         below = self._entries.get(word)
         if below is None and self._grammar is not None:
             texts = (text for text in self._texts if text.split(" ", 1)[0] == word)
-            below = entries_by_path(candidates(texts, reading, self._grammar), self._grammar)
+            try:
+                below = entries_by_path(candidates(texts, reading, self._grammar), self._grammar)
+            except ValueError:  # of which `check` tells: a line is no place for it
+                return ()
         return below.get(reading.path, ()) if below else ()
 
 

@@ -6,12 +6,7 @@ import os
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-from requests.utils import (
-    get_environ_proxies,
-    select_proxy,
-    should_bypass_proxies,
-    urldefragauth,
-)
+from requests.utils import get_environ_proxies, select_proxy, urldefragauth
 
 from franklinwh_telemetry.address import is_loopback
 
@@ -24,9 +19,19 @@ DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 _CA_VARIABLES: Final = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 
 
+def host_of(url: str) -> str:
+    """The host of *url*, an IPv6 address without its brackets; empty where there is none."""
+    return urlsplit(url).hostname or ""
+
+
+def url_of(prepared: requests.PreparedRequest) -> str:
+    """The URL of a request; empty where it has none yet."""
+    return prepared.url or ""
+
+
 def proxy_for(url: str) -> str | None:
     """The proxy that the environment names for *url*, `NO_PROXY` respected; this machine is never behind one."""
-    if is_loopback(urlsplit(url).hostname or "") or should_bypass_proxies(url, no_proxy=None):
+    if is_loopback(host_of(url)):
         return None
     proxy = select_proxy(url, get_environ_proxies(url, no_proxy=None))
     return None if not proxy else proxy if "://" in proxy else f"http://{proxy}"
@@ -43,8 +48,9 @@ def certificate_authorities() -> str | bool | None:
 
 def netloc(prepared: requests.PreparedRequest) -> str:
     """Return the value of the Host header: the port only where it is not the scheme's own."""
-    parts = urlsplit(prepared.url or "")
-    name = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname or ""
+    url = url_of(prepared)
+    parts, host = urlsplit(url), host_of(url)
+    name = f"[{host}]" if ":" in host else host
     return name if parts.port in (None, DEFAULT_PORTS.get(parts.scheme)) else f"{name}:{parts.port}"
 
 
@@ -61,8 +67,9 @@ def request_bytes(
     A proxy that forwards plain HTTP gets the whole URL and its own header; inside a tunnel nothing changes.
     """
     target, more = prepared.path_url, ""
-    if forwarded and urlsplit(prepared.url or "").scheme == "http":
-        target = urldefragauth(prepared.url or "")
+    url = url_of(prepared)
+    if forwarded and urlsplit(url).scheme == "http":
+        target = urldefragauth(url)
         more = "" if authorization is None else f"Proxy-Authorization: {authorization}\r\n"
     head = (
         f"POST {target} HTTP/1.1\r\n"

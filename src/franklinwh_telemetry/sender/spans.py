@@ -76,7 +76,9 @@ def matches(span: ReadableSpan, record: Record, application: str) -> bool:
         and span.status.description is None
         and _same(resource.attributes, {"service.name": application})
         and not resource.schema_url
-        and (scope.name, scope.version or "", scope.schema_url or "") == (SCOPE_NAME, "", "")
+        and scope.name == SCOPE_NAME
+        and not scope.version
+        and not scope.schema_url
         and not scope.attributes
     )
 

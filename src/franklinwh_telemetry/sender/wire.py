@@ -14,14 +14,16 @@ from urllib3.exceptions import ReadTimeoutError
 from franklinwh_telemetry.address import is_loopback
 from franklinwh_telemetry.sender.answer import MAX_ANSWER_BYTES, Answer, media_type, parse_retry_after
 from franklinwh_telemetry.sender.connection import GuardedAdapter
-from franklinwh_telemetry.sender.exchange import CONNECT_TIMEOUT_S, Captured, Exchange, Line, Stop, WireError
+from franklinwh_telemetry.sender.exchange import Captured, Exchange, Line, Stop, WireError
 from franklinwh_telemetry.sender.request import (
     DEFAULT_PORTS,
     USER_AGENT,
     certificate_authorities,
+    host_of,
     netloc,
     proxy_for,
     request_bytes,
+    url_of,
 )
 
 if TYPE_CHECKING:
@@ -75,7 +77,7 @@ class Wire:
         there, here = urlsplit(self.destination.url), urlsplit(url)
         if (here.scheme, here.netloc) != (there.scheme, there.netloc) or here.scheme not in DEFAULT_PORTS:
             return WireError.FOREIGN_URL
-        if here.scheme == "http" and not is_loopback(here.hostname or "") and not self.destination.allow_http:
+        if here.scheme == "http" and not is_loopback(host_of(url)) and not self.destination.allow_http:
             return WireError.PLAIN_HTTP
         return None
 
@@ -146,7 +148,7 @@ class Wire:
                 allow_redirects=False,
                 proxies={} if proxy is None else {"http": proxy, "https": proxy},
                 verify=verify,
-                timeout=(min(CONNECT_TIMEOUT_S, self.deadline_s), self.deadline_s),
+                timeout=self.deadline_s,
             )
         except Captured:
             raise
@@ -179,8 +181,7 @@ class CapturingWire(Wire):
         self._answers = answers
         self.requests: list[bytes] = []
 
-    def _before_write(self, prepared: requests.PreparedRequest, request: bytes) -> object:
-        del prepared
+    def _before_write(self, _prepared: requests.PreparedRequest, request: bytes) -> object:
         self.requests.append(request)
         return None
 
@@ -188,7 +189,7 @@ class CapturingWire(Wire):
         try:
             return super()._ask(prepared, proxy, exchange)
         except Captured:
-            return self._answers[urlsplit(prepared.url or "").path.rstrip("/").rpartition("/")[2]]
+            return self._answers[urlsplit(url_of(prepared)).path.rstrip("/").rpartition("/")[2]]
 
 
 class SdkSession(requests.Session):
@@ -211,17 +212,17 @@ class SdkSession(requests.Session):
 
     def send(self, request: requests.PreparedRequest, **_kwargs: Any) -> requests.Response:
         """Hand url and body to the wire; every header that the SDK or the environment added stays behind."""
-        body = request.body
+        body, url = request.body, url_of(request)
         if not isinstance(body, bytes):
             self._answer = Answer(error=WireError.HEADERS)
         else:
-            self._answer = self._wire.post(request.url or "", body, "application/x-protobuf")
+            self._answer = self._wire.post(url, body, "application/x-protobuf")
         response = requests.Response()
         response.status_code = 200
         response.reason = "OK"
         response._content = b""  # noqa: SLF001 - as tests of requests do; nothing is left to read
         response.request = request
-        response.url = request.url or ""
+        response.url = url
         return response
 
 
@@ -232,7 +233,6 @@ def _bare_session(line: Line) -> requests.Session:
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     adapter = GuardedAdapter(line)
     for scheme in tuple(session.adapters):
-        session.adapters.pop(scheme).close()
         session.mount(scheme, adapter)
     return session
 
