@@ -266,14 +266,19 @@ def test_a_mutant_that_does_not_end_is_killed(tree, monkeypatch):
     assert result.survivors == ("small.py: while number:: number -> False",)
 
 
-@posix_only
-def test_a_go_file_is_tried_as_well(tree, monkeypatch):
-    """Mutants of Go are compiled in place of the file; those that do not compile do not count."""
-    import mutate
-
-    for name in ("HOME", "XDG_CACHE_HOME"):  # where Go keeps what it has compiled once
+@pytest.fixture
+def go_cache(monkeypatch):
+    """Where Go keeps what it has compiled once."""
+    for name in ("HOME", "XDG_CACHE_HOME"):
         if name in CALLER:
             monkeypatch.setenv(name, CALLER[name])
+
+
+@posix_only
+@pytest.mark.usefixtures("go_cache")
+def test_a_go_file_is_tried_as_well(tree):
+    """Mutants of Go are compiled in place of the file; those that do not compile do not count."""
+    import mutate
 
     (result,) = mutate.run([mutate.Subject("collector/small.go")], tree, ["collector/small.go"])
 
@@ -283,6 +288,30 @@ def test_a_go_file_is_tried_as_well(tree, monkeypatch):
     )
     assert (result.mutants, result.stillborn) == (14, 0)
     assert (tree / "collector" / "small.go").read_text() == SMALL_GO
+
+
+@posix_only
+@pytest.mark.usefixtures("go_cache")
+def test_a_go_mutant_that_does_not_end_is_killed(tree, monkeypatch):
+    """Not even one that is endless before the tests begin; one that only vet would refuse counts."""
+    import mutate
+
+    monkeypatch.setattr(mutate, "GO_TEST_LIMIT_S", 5)
+    monkeypatch.setattr(mutate, "LIMIT_MORE_S", 0)
+    (tree / "collector" / "small.go").write_text(
+        'package small\n\nimport "fmt"\n\n'
+        "var three = func() (n int) {\n\tfor n != 3 {\n\t\tn++\n\t}\n\treturn n\n}()\n\n"
+        'func text() string {\n\treturn fmt.Sprintf("%d", three)\n}\n'
+    )
+    (tree / "collector" / "small_test.go").write_text(
+        'package small\n\nimport "testing"\n\n'
+        'func TestText(t *testing.T) {\n\tif text() != "3" {\n\t\tt.Fail()\n\t}\n}\n'
+    )
+
+    (result,) = mutate.run([mutate.Subject("collector/small.go")], tree, ["collector/small.go"])
+
+    assert result.survivors == ()
+    assert (result.mutants, result.stillborn) == (6, 0)
 
 
 def test_only_what_is_mutated_can_be_asked_for(source_root):
