@@ -31,8 +31,8 @@ func appendString(dst []byte, text string) []byte {
 			written = i
 			continue
 		}
-		r, width := utf8.DecodeRuneInString(text[i:])
-		if r == utf8.RuneError && width == 1 {
+		_, width := utf8.DecodeRuneInString(text[i:])
+		if width == 1 { // beyond ASCII, only what is not UTF-8 has this width
 			dst = utf8.AppendRune(append(dst, text[written:i]...), utf8.RuneError)
 			written = i + 1
 		}
@@ -80,8 +80,8 @@ func appendFloat(dst []byte, value float64) []byte {
 		return strconv.AppendFloat(dst, value, 'f', -1, 64)
 	}
 	dst = strconv.AppendFloat(dst, value, 'e', -1, 64)
-	// Go pads the exponent to two digits, ECMAScript does not.
-	if n := len(dst); dst[n-2] == '0' && (dst[n-3] == '-' || dst[n-3] == '+') {
+	// Go pads the exponent to two digits, ECMAScript does not; no positive one that comes here has fewer.
+	if n := len(dst); dst[n-2] == '0' && dst[n-3] == '-' {
 		dst = append(dst[:n-2], dst[n-1])
 	}
 	return dst
@@ -160,19 +160,17 @@ func compareUTF16(a, b string) int {
 		ra, wa := utf8.DecodeRuneInString(a)
 		rb, wb := utf8.DecodeRuneInString(b)
 		if ra != rb {
-			if (ra > 0xffff) != (rb > 0xffff) {
-				return firstUnit(ra) - firstUnit(rb)
-			}
-			return int(ra - rb)
+			return int(inUTF16(ra) - inUTF16(rb))
 		}
 		a, b = a[wa:], b[wb:]
 	}
 	return len(a) - len(b)
 }
 
-func firstUnit(r rune) int {
-	if r > 0xffff {
-		return 0xd800 + int(r-0x10000)>>10
+// inUTF16 moves what is above the surrogates behind all that is written as a pair of them.
+func inUTF16(r rune) rune {
+	if r >= 0xe000 && r <= 0xffff {
+		return r + utf8.MaxRune
 	}
-	return int(r)
+	return r
 }

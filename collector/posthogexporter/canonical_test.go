@@ -1,14 +1,13 @@
 package posthogexporter
 
 import (
-	"encoding/json"
 	"math"
 	"slices"
+	"strings"
 	"testing"
 	"unicode/utf16"
 
 	"github.com/stretchr/testify/assert"
-	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/collector/pdata/pcommon"
 )
 
@@ -60,10 +59,33 @@ func TestNumbersAreWrittenAsRFC8785Does(t *testing.T) {
 	}
 }
 
+// A zero is cut off an exponent only where Go has padded it.
+func TestExponentsAreWrittenAsRFC8785Does(t *testing.T) {
+	for written, value := range map[string]float64{
+		"1e-7":    1e-7,
+		"1.5e-9":  1.5e-9,
+		"1e-10":   1e-10,
+		"1e-20":   1e-20,
+		"1e-107":  1e-107,
+		"1e+30":   1e30,
+		"1e+100":  1e100,
+		"-1e+107": -1e107,
+		"null":    math.Inf(-1),
+	} {
+		assert.Equal(t, written, string(appendFloat(nil, value)))
+	}
+}
+
 func TestMembersAreSortedByUTF16(t *testing.T) {
-	// The sample of RFC 8785, section 3.2.3, and a prefix.
-	names := []string{"\u20ac", "\r", "\ufb33", "1", "\U0001f600", "\u0080", "\u00f6", "1a", "", "\U0001f601"}
-	expected := []string{"", "\r", "1", "1a", "\u0080", "\u00f6", "\u20ac", "\U0001f600", "\U0001f601", "\ufb33"}
+	// The sample of RFC 8785, section 3.2.3, a prefix, and the characters next to the surrogates and the pairs of them.
+	names := []string{
+		"\u20ac", "\r", "\ufb33", "1", "\U0001f600", "\u0080", "\u00f6", "1a", "", "\U0001f601",
+		"\uffff", "\U0010ffff", "\ue000", "\U00010000", "\ud7ff",
+	}
+	expected := []string{
+		"", "\r", "1", "1a", "\u0080", "\u00f6", "\u20ac", "\ud7ff",
+		"\U00010000", "\U0001f600", "\U0001f601", "\U0010ffff", "\ue000", "\ufb33", "\uffff",
+	}
 	slices.SortFunc(names, compareUTF16)
 	assert.Equal(t, expected, names)
 	for _, a := range expected {
@@ -102,18 +124,39 @@ func TestOfMembersOfOneNameTheFirstCounts(t *testing.T) {
 	value := pcommon.NewValueMap()
 	value.Map().PutInt("\xff", 1)
 	value.Map().PutInt("b", 3)
+	value.Map().PutInt("\ufffdc", 4)
 	value.Map().PutInt("\ufffd", 2)
-	assert.Equal(t, "{\"b\":3,\"\ufffd\":1}", string(appendValue(nil, value, 0)))
+	assert.Equal(t, "{\"b\":3,\"\ufffd\":1,\"\ufffdc\":4}", string(appendValue(nil, value, 0)))
 }
 
-func TestNestingIsBounded(t *testing.T) {
-	value := pcommon.NewValueSlice()
-	for innermost, depth := value, 0; depth < 10_000; depth++ {
-		innermost = innermost.Slice().AppendEmpty()
-		innermost.SetEmptySlice()
+// So many members are no longer sorted by insertion, which would keep the order of those of one name anyway.
+func TestOfManyMembersOfOneNameTheFirstCounts(t *testing.T) {
+	value := pcommon.NewValueMap()
+	for b := byte(0xff); b >= 0x80; b-- {
+		value.Map().PutInt(string([]byte{b}), int64(b))
+		value.Map().PutInt(string([]byte{'a' + b%26}), 0)
 	}
-	written := appendValue(nil, value, 0)
-	assert.True(t, json.Valid(written))
-	require.Less(t, len(written), 200)
-	assert.Contains(t, string(written), "[null]")
+	written := string(appendValue(nil, value, 0))
+	assert.True(t, strings.HasSuffix(written, "\"z\":0,\"\ufffd\":255}"), written)
+}
+
+// 64 levels below the outermost are written, and what is below them as null.
+func TestNestingIsBounded(t *testing.T) {
+	nestings := map[string]struct {
+		within          func(pcommon.Value) pcommon.Value
+		opening, ending string
+	}{
+		"lists": {func(outer pcommon.Value) pcommon.Value { return outer.SetEmptySlice().AppendEmpty() }, "[", "]"},
+		"maps":  {func(outer pcommon.Value) pcommon.Value { return outer.SetEmptyMap().PutEmpty("a") }, `{"a":`, "}"},
+	}
+	for name, nesting := range nestings {
+		t.Run(name, func(t *testing.T) {
+			outermost := pcommon.NewValueEmpty()
+			for value, depth := outermost, 0; depth < 10_000; depth++ {
+				value = nesting.within(value)
+			}
+			assert.Equal(t, strings.Repeat(nesting.opening, 65)+"null"+strings.Repeat(nesting.ending, 65),
+				string(appendValue(nil, outermost, 0)))
+		})
+	}
 }

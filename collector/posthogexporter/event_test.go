@@ -1,6 +1,7 @@
 package posthogexporter
 
 import (
+	"math"
 	"os"
 	"strings"
 	"testing"
@@ -96,18 +97,20 @@ func TestSpansThatMakeNoEvent(t *testing.T) {
 }
 
 func TestLargestEvent(t *testing.T) {
+	const largest = 1_000_000 // of PostHog's, so not by the name that the exporter has for it
 	at := example()
 	at.span.Attributes().PutStr("plan", "")
 	m := mappingOf(t, testConfig())
 	empty, _ := m.appendEvent(nil, at)
 
-	at.span.Attributes().PutStr("plan", strings.Repeat("x", maxEventBytes-len(empty)))
-	written, why := m.appendEvent(nil, at)
+	const before = "what is before it does not count"
+	at.span.Attributes().PutStr("plan", strings.Repeat("x", largest-len(empty)))
+	written, why := m.appendEvent([]byte(before), at)
 	assert.Empty(t, why)
-	assert.Len(t, written, maxEventBytes)
+	assert.Len(t, written, len(before)+largest)
 
-	at.span.Attributes().PutStr("plan", strings.Repeat("x", maxEventBytes-len(empty)+1))
-	_, why = m.appendEvent(nil, at)
+	at.span.Attributes().PutStr("plan", strings.Repeat("x", largest-len(empty)+1))
+	_, why = m.appendEvent([]byte(before), at)
 	assert.Equal(t, reasonTooLarge, why)
 }
 
@@ -130,6 +133,72 @@ func TestNamesOfEvents(t *testing.T) {
 	assert.Equal(t, "span", name())
 	cfg.EventNameFrom = Source{Intrinsic: IntrinsicDurationMs}
 	assert.Equal(t, "1834", name())
+	cfg.EventNameFrom = Source{}
+	at.span.Attributes().PutStr("", "surprise") // an attribute without a key, which the wire can hold
+	assert.Equal(t, "span", name())
+}
+
+func TestConstantsOfEveryType(t *testing.T) {
+	for written, constant := range map[string]any{
+		`"some <text>"`:        "some <text>",
+		"true":                 true,
+		"false":                false,
+		"-12":                  -12,
+		"-9223372036854775808": int64(math.MinInt64),
+		"18446744073709551615": uint64(math.MaxUint64),
+		"0.5":                  0.5,
+	} {
+		member, err := appendConstant([]byte("before "), constant)
+		require.NoError(t, err)
+		assert.Equal(t, "before "+written, string(member))
+	}
+}
+
+// Constants that follow each other are one piece, which costs an event as little as one of them; a source parts them.
+func TestNeighbouringConstantsAreOnePiece(t *testing.T) {
+	for name, c := range map[string]struct {
+		constants, sources string
+		pieces             []string
+	}{
+		"one":                   {"a", "", []string{`"a":1`}},
+		"three":                 {"abc", "", []string{`"a":1,"b":1,"c":1`}},
+		"before a source":       {"ab", "c", []string{`"a":1,"b":1`, `"c":`}},
+		"after a source":        {"bc", "a", []string{`"a":`, `"b":1,"c":1`}},
+		"on both sides":         {"abde", "c", []string{`"a":1,"b":1`, `"c":`, `"d":1,"e":1`}},
+		"parted by every one":   {"ace", "bd", []string{`"a":1`, `"b":`, `"c":1`, `"d":`, `"e":1`}},
+		"sources are no piece":  {"", "ab", []string{`"a":`, `"b":`}},
+		"nothing but the event": {"", "", nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cfg := testConfig()
+			cfg.Properties, cfg.Constants = map[string]Source{}, map[string]any{}
+			for _, name := range c.sources {
+				cfg.Properties[string(name)] = Source{Attribute: "plan"}
+			}
+			for _, name := range c.constants {
+				cfg.Constants[string(name)] = 1
+			}
+			var pieces []string
+			for _, piece := range mappingOf(t, cfg).properties {
+				pieces = append(pieces, string(piece.member))
+			}
+			assert.Equal(t, c.pieces, pieces)
+		})
+	}
+}
+
+// As another library makes them, Python's uuid.uuid5: each bit but those of the version and the variant is the hash's.
+func TestUUIDsAreOfVersion5(t *testing.T) {
+	assert.Equal(t, []string{
+		"f3f49917-5a04-567c-988d-fc5b9e1fedef",
+		"33eed070-34b9-5863-88a9-d507560335c7",
+		"43488ba2-2ae0-5023-bcff-66892d1c3b31",
+		"2a82f0d4-b891-5114-a3bd-eddc11c95d92",
+		"2ca62842-3f55-5ae5-8201-5b0154c4d087",
+		"abe00b7b-d35c-5e80-852d-74aeffb12391",
+		"0f8747c0-f5c5-5796-b03a-fc87ca44b257",
+		"fd66d98c-465c-52cd-9dad-92223f7bb9bd",
+	}, uuidsOf(numbers(1, 8)...))
 }
 
 func TestTimesAtTheirLimits(t *testing.T) {
