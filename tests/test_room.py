@@ -113,6 +113,27 @@ def test_at_the_bound_the_oldest_goes_for_each_that_comes(folder):
         )
 
 
+@pytest.mark.parametrize("call", ["listdir", "lseek"])
+def test_an_interrupted_look_is_taken_again(folder, monkeypatch, call):
+    """A signal that interrupts a look at a full spool keeps no new record out, and costs no old one more."""
+    interruptions = []
+    real = getattr(os, call)
+
+    def interrupted(*arguments):
+        if len(interruptions) < 3:
+            interruptions.append(arguments)
+            raise InterruptedError
+        return real(*arguments)
+
+    old = fill(folder, MAX_RECORDS)
+    with monkeypatch.context() as patched:
+        patched.setattr(os, call, interrupted)
+        new = append(folder, 2)
+
+    assert len(interruptions) == 3
+    assert waiting(folder) == [*old[2:], *new]
+
+
 def test_a_sender_that_has_emptied_the_spool_costs_nothing_new(folder):
     """What was counted and has left since drops no record that came later."""
     fill(folder, MAX_RECORDS)

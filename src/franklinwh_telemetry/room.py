@@ -53,7 +53,7 @@ class Room:
 
     def make(self, now_ms: int, room: int = 1, *, at_most: int | None = None) -> None:
         """Look at what waits, and drop the oldest, *at_most* so many in one go, until *room* more fit."""
-        names = os.listdir(self._new)
+        names = system.uninterrupted(os.listdir, self._new)
         surplus = len(names) + room - self._max_records
         oldest_allowed = f"{max(0, now_ms - self._max_age_ms):015d}"
         if surplus >= 0 or min(names, default=oldest_allowed) < oldest_allowed:
@@ -93,7 +93,7 @@ class Room:
             descriptor = os.open(self._count_path(now_ms), os.O_WRONLY | os.O_APPEND | system.OURS)
             try:
                 os.write(descriptor, b".")
-                return os.lseek(descriptor, 0, os.SEEK_CUR)
+                return system.uninterrupted(os.lseek, descriptor, 0, os.SEEK_CUR)
             finally:
                 system.close(descriptor)
         except OSError:
@@ -125,7 +125,7 @@ class Room:
             end = os.fstat(descriptor).st_size
             while end >= _ROW:
                 end -= _ROW
-                os.lseek(descriptor, end, os.SEEK_SET)
+                system.uninterrupted(os.lseek, descriptor, end, os.SEEK_SET)
                 name = os.read(descriptor, _ROW - 1).decode("ascii", "replace")
                 os.ftruncate(descriptor, end)
                 # Two hosts may read one row: only one of them removes the record, the other takes the next row.

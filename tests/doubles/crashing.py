@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 from franklinwh_telemetry import Telemetry, Vocabulary, dispatch_cli_event, process
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 END = "/this is where the path under test ends"
 """Looked for where there is no such file: that call stands in the trace, and what comes after it is the host's own."""
@@ -32,6 +32,7 @@ WARNING = "a warning\n"
 STATUS = 3
 
 DEADLINE_S = 100
+TRACE_ID_BYTES = 16
 _PTRACER, _ANYBODY = 0x59616D61, ctypes.c_ulong(-1)
 
 
@@ -52,9 +53,21 @@ def end() -> None:
 
 
 def telemetry() -> Telemetry:
-    """The host's, whose first event has the ids 1 and 2, the next 3 and 4."""
-    ids = itertools.count(1)
-    process.random_bytes = lambda size: (os.urandom(size), next(ids).to_bytes(size, "big"))[1]
+    """The host's, whose first event has the ids 1 and 2, the next 3 and 4, also where there could be no first."""
+    traces = itertools.count(1, 2)
+    spans: Iterator[int] = iter(())
+
+    def random_bytes(size: int) -> bytes:
+        nonlocal spans
+        if size == TRACE_ID_BYTES:
+            number = next(traces)
+            spans = iter((number + 1,))
+        else:
+            number = next(spans)
+        os.urandom(size)
+        return number.to_bytes(size, "big")
+
+    process.random_bytes = random_bytes
     return Telemetry("franklinwh-cloud", Vocabulary(["status", "mode"]))
 
 
