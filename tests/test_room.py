@@ -116,7 +116,7 @@ def test_at_the_bound_the_oldest_goes_for_each_that_comes(folder):
 @pytest.mark.parametrize("call", ["listdir", "lseek"])
 def test_an_interrupted_look_is_taken_again(folder, monkeypatch, call):
     """A signal that interrupts a look at a full spool keeps no new record out, and costs no old one more."""
-    interruptions = []
+    interruptions: list[object] = []
     real = getattr(os, call)
 
     def interrupted(*arguments):
