@@ -151,8 +151,9 @@ def pairs(parent: str, way: str, destination: str, number: int, *, path: str = "
     """Run *number* pairs, of *first* commands or of later ones; within every second one the order is turned round."""
     found = Pairs(way, destination, first=first)
     with place(destination) as target:
-        used = None if first else used_state(parent, way, target, path)
-        before = target.wait_for(1, 1.0) if target.answers else 0
+        # The others keep nothing between runs.
+        used = used_state(parent, target) if way == "ours" and not first else None
+        before = target.wait_for(1, 1.0) if used and target.answers else 0
         for index in range(number):
             for each in (way, "without") if index % 2 else ("without", way):
                 outcome, kept, launched = once(parent, each, target, path=path if each == way else "", used=used)
@@ -163,10 +164,10 @@ def pairs(parent: str, way: str, destination: str, number: int, *, path: str = "
     return found
 
 
-def used_state(parent: str, way: str, target: Place, path: str = "") -> Path:
-    """The state folder that a command has left whose event has gone."""
+def used_state(parent: str, target: Place) -> Path:
+    """The state folder that a command with this package has left whose event has gone."""
     world = World(parent)
-    world.run(way, target.url, path)
+    world.run("ours", target.url)
     if target.answers:
         world.deliver()
     world.clear()
