@@ -11,7 +11,6 @@ from __future__ import annotations
 import atexit
 import ctypes
 import gc
-import itertools
 import json
 import mmap
 import os
@@ -22,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from franklinwh_telemetry import Telemetry, Vocabulary, dispatch_cli_event, process
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 END = "/this is where the path under test ends"
 """Looked for where there is no such file: that call stands in the trace, and what comes after it is the host's own."""
@@ -54,18 +53,14 @@ def end() -> None:
 
 def telemetry() -> Telemetry:
     """The host's, whose first event has the ids 1 and 2, the next 3 and 4, also where there could be no first."""
-    traces = itertools.count(1, 2)
-    spans: Iterator[int] = iter(())
+    trace_id = -1
 
     def random_bytes(size: int) -> bytes:
-        nonlocal spans
-        if size == TRACE_ID_BYTES:
-            number = next(traces)
-            spans = iter((number + 1,))
-        else:
-            number = next(spans)
+        nonlocal trace_id
+        is_trace = size == TRACE_ID_BYTES
+        trace_id += 2 if is_trace else 0
         os.urandom(size)
-        return number.to_bytes(size, "big")
+        return (trace_id if is_trace else trace_id + 1).to_bytes(size, "big")
 
     process.random_bytes = random_bytes
     return Telemetry("franklinwh-cloud", Vocabulary(["status", "mode"]))
