@@ -9,12 +9,16 @@ import os
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from franklinwh_telemetry.spool import Spool, existing_applications, existing_spools
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 posix_only = pytest.mark.skipif(os.name == "nt", reason="owners, modes, links, pipes, signals and terminals of POSIX")
 effective_uid = getattr(os, "geteuid", lambda: -1)()
@@ -72,6 +76,23 @@ def make_fifo(path: str | os.PathLike[str]) -> None:
     if not hasattr(os, "mkfifo"):
         pytest.skip("no named pipes here")
     os.mkfifo(path)
+
+
+@contextmanager
+def interrupted_three_times(monkeypatch: pytest.MonkeyPatch, call: str) -> Iterator[list[tuple[object, ...]]]:
+    """Let a signal interrupt the first three calls of one of `os`; they are yielded, with what they were asked."""
+    interruptions: list[tuple[object, ...]] = []
+    real = getattr(os, call)
+
+    def interrupted(*arguments: object, **keywords: object) -> object:
+        if len(interruptions) < 3:
+            interruptions.append(arguments)
+            raise InterruptedError
+        return real(*arguments, **keywords)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, call, interrupted)
+        yield interruptions
 
 
 def applications() -> list[str]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+import support
 from franklinwh_telemetry.room import KNOWN_OLDEST
 from franklinwh_telemetry.spool import FEW, MAX_AGE_MS, MAX_RECORDS, Spool
 from franklinwh_telemetry.tally import Tally
@@ -116,18 +117,8 @@ def test_at_the_bound_the_oldest_goes_for_each_that_comes(folder):
 @pytest.mark.parametrize("call", ["listdir", "lseek"])
 def test_an_interrupted_look_is_taken_again(folder, monkeypatch, call):
     """A signal that interrupts a look at a full spool keeps no new record out, and costs no old one more."""
-    interruptions: list[object] = []
-    real = getattr(os, call)
-
-    def interrupted(*arguments):
-        if len(interruptions) < 3:
-            interruptions.append(arguments)
-            raise InterruptedError
-        return real(*arguments)
-
     old = fill(folder, MAX_RECORDS)
-    with monkeypatch.context() as patched:
-        patched.setattr(os, call, interrupted)
+    with support.interrupted_three_times(monkeypatch, call) as interruptions:
         new = append(folder, 2)
 
     assert len(interruptions) == 3

@@ -184,19 +184,11 @@ def test_a_signal_at_every_close_costs_no_event(monkeypatch):
 @pytest.mark.parametrize("call", ["lstat", "mkdir", "listdir", "rename", "link", "stat"])
 def test_calls_that_were_interrupted_are_made_again(monkeypatch, call):
     """A signal that interrupts a call, as a file system in a network lets it, costs no event."""
-    interruptions: list[object] = []
-    real = getattr(os, call)
-
-    def interrupted(*arguments, **keywords):
-        if len(interruptions) < 3:
-            interruptions.append(arguments)
-            raise InterruptedError
-        return real(*arguments, **keywords)
-
-    with monkeypatch.context() as patched:
-        patched.setattr(os, call, interrupted)
-        with Telemetry(APPLICATION, VOCABULARY).command("status"):
-            pass
+    with (
+        support.interrupted_three_times(monkeypatch, call) as interruptions,
+        Telemetry(APPLICATION, VOCABULARY).command("status"),
+    ):
+        pass
 
     assert (len(interruptions), len(support.waiting())) == (3, 1)
 
