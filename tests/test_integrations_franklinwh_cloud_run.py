@@ -102,9 +102,9 @@ httpx.AsyncClient.request = request
 
 VOLATILE = re.compile(
     r"\d{4}-\d\d-\d\d([ T]\d\d:\d\d(:\d\d)?(\.\d+)?)?|\d\d:\d\d(:\d\d)?|\d+(\.\d+)?(e-\d+)? ?m?s\b|:\s+\d+\.\d{3,}"
-    r"|\d+h \d+m|\d+ hours?|\d+ minutes?"
+    r'|\d+h \d+m|\d+ hours?|\d+ minutes?|"\w+_s(_ago)?": \d+\.\d+'
 )
-"""Dates, times of day and how long something took."""
+"""Dates, times of day and how long something took; upstream's JSON names seconds `_s`, with one to four decimals."""
 
 
 @pytest.fixture(scope="module")
