@@ -95,6 +95,20 @@ def interrupted_three_times(monkeypatch: pytest.MonkeyPatch, call: str) -> Itera
         yield interruptions
 
 
+@contextmanager
+def closing_interrupted(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let a signal interrupt each closing of a file, which is closed all the same."""
+    real_close = os.close
+
+    def interrupted(descriptor: int) -> None:
+        real_close(descriptor)
+        raise InterruptedError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "close", interrupted)
+        yield
+
+
 def applications() -> list[str]:
     """The applications that have state in the test's world."""
     return existing_applications(state_root())

@@ -502,6 +502,17 @@ def test_edit(place, before, changes, after) -> None:
     assert os.listdir(place) == ["a.ini"]
 
 
+@pytest.mark.parametrize("before", [None, b"[telemetry]\nenabled = false\n"], ids=["new", "replaced"])
+def test_edit_interrupted_as_it_closes(place, monkeypatch, before) -> None:
+    """An answer that is on the disk has been given, whatever signal came as its file was closed."""
+    path = place / "a.ini"
+    if before is not None:
+        written(path, before)
+    with support.closing_interrupted(monkeypatch):
+        edited = iniedit.edit(str(path), "telemetry", {"enabled": "true"})
+    assert (edited, path.read_bytes()) == (Edited(str(path), changed=True), b"[telemetry]\nenabled = true\n")
+
+
 def test_edit_another_application(place) -> None:
     """One application's answer is written beside another's, never over it."""
     path = written(place / "a.ini", b"[telemetry]\nenabled = true\n")

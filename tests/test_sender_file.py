@@ -57,6 +57,15 @@ def test_each_batch_is_a_line(tmp_path: Path) -> None:
     ]
 
 
+def test_a_line_that_was_written_is_not_written_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A signal as the file is closed changes nothing of what is in it: the events are delivered."""
+    records = make_records(3)
+    with support.closing_interrupted(monkeypatch):
+        told = send(tmp_path, records)
+    assert told.accepted_ids == [1, 2, 3]
+    assert lines(tmp_path / FILE_NAME) == [otlp_json(records, APPLICATION)]
+
+
 def test_text_with_line_separators_stays_on_its_line(tmp_path: Path) -> None:
     """Only the end of a request ends a line, for readers that split at line feeds."""
     record = make_record(command="a<b>&é\u2028z")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from franklinwh_telemetry.sender import journal as journal_module
 from franklinwh_telemetry.sender.journal import Entry, Journal
-from support import posix_only
+from support import closing_interrupted, posix_only
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,6 +39,14 @@ def test_entry_holds_the_exact_bytes_and_the_answer(tmp_path: Path) -> None:
             error=None,
         ),
     ]
+
+
+def test_a_signal_as_it_is_closed_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The request and its answer are there, and the sender goes on."""
+    journal = Journal(str(tmp_path / "journal"))
+    with closing_interrupted(monkeypatch):
+        journal.answered(write(journal), 200, None)
+    assert [(entry.request, entry.status) for entry in journal.entries()] == [(REQUEST, 200)]
 
 
 def test_request_without_an_answer_is_there_too(tmp_path: Path) -> None:

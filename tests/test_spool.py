@@ -7,7 +7,6 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -147,25 +146,11 @@ def test_a_record_that_cannot_be_written_leaves_nothing(monkeypatch, failing):
     assert [os.listdir(spool.path(place)) for place in ("tmp", "new", "claimed")] == [[], [], []]
 
 
-@contextmanager
-def closing_interrupted(monkeypatch):
-    """Let a signal interrupt each closing of a file, which is closed all the same."""
-    real_close = os.close
-
-    def interrupted(descriptor):
-        real_close(descriptor)
-        raise InterruptedError
-
-    with monkeypatch.context() as patched:
-        patched.setattr(os, "close", interrupted)
-        yield
-
-
 def test_a_close_that_was_interrupted_has_closed(monkeypatch):
     """The record is there: a file is closed even if a signal came in between."""
     spool = opened()
 
-    with closing_interrupted(monkeypatch):
+    with support.closing_interrupted(monkeypatch):
         spool.append(make_record(7), NOW_MS)
 
     assert spool.names() == ["001750000000000-0000000000000007"]
@@ -175,7 +160,7 @@ def test_a_signal_at_every_close_costs_no_event(monkeypatch):
     """The first command of a user, whose UUID, spool, counts and mark of life are made on the way, is recorded."""
     Path("franklinwh.ini").write_text("[telemetry]\nenabled = true\n", encoding="utf-8")
 
-    with closing_interrupted(monkeypatch), Telemetry(APPLICATION, VOCABULARY).command("status"):
+    with support.closing_interrupted(monkeypatch), Telemetry(APPLICATION, VOCABULARY).command("status"):
         pass
 
     assert len(support.waiting()) == 1

@@ -46,7 +46,7 @@ def create(path: str, data: bytes) -> tuple[EditRefusal, str] | None:
         _discard(path)
         return _classify(error)
     finally:
-        os.close(descriptor)
+        system.close(descriptor)
     _sync_folder(os.path.dirname(path))
     return None
 
@@ -65,7 +65,7 @@ def replace(path: str, status: os.stat_result, data: bytes) -> tuple[EditRefusal
                 return EditRefusal.OWNER, ""
             _fill(descriptor, data)
         finally:
-            os.close(descriptor)
+            system.close(descriptor)
         if identity(os.stat(path, follow_symlinks=False)) != identity(status):
             return EditRefusal.CHANGED, ""
         system.patiently(os.replace, temporary, path)
@@ -103,7 +103,7 @@ def _sync_folder(folder: str) -> None:
     except OSError:
         return  # some file systems cannot; the file itself is safe
     finally:
-        os.close(descriptor)
+        system.close(descriptor)
 
 
 def _classify(error: OSError) -> tuple[EditRefusal, str]:

@@ -86,7 +86,7 @@ class FileSpanExporter(AcknowledgingSpanExporter):
                 os.ftruncate(descriptor, end)
                 raise
         finally:
-            os.close(descriptor)
+            system.close(descriptor)
 
     def _rotate(self, more_bytes: int) -> None:
         try:

@@ -87,7 +87,7 @@ class Journal:
         except OSError:
             return
         finally:
-            os.close(descriptor)
+            system.close(descriptor)
 
     def entries(self) -> Iterator[Entry]:
         """Every request that can be read, the newest last."""
