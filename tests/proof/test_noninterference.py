@@ -10,13 +10,14 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import re
 import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
-from franklinwh_cloud.const.tou import DISPATCH_CODES
+from franklinwh_cloud.const.tou import DISPATCH_CODES, valid_tou_modes
 from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 
@@ -45,8 +46,8 @@ VARIABLES = (
 NOW_MS = 1_790_000_000_000
 VOCABULARY = franklinwh_cloud.vocabulary()
 
-CHOICES = frozenset(map(str, DISPATCH_CODES))
-"""What `tou --set` takes in any case, as the program lists it; no other word of `LINES` is chosen from a list."""
+CHOICES = frozenset((*map(str, DISPATCH_CODES), *valid_tou_modes))
+"""What the program lists for `tou --set`; no other word of `LINES` is chosen from a list."""
 
 WORDS = st.sampled_from([*VOCABULARY.commands, "other", "--help", "-h", "--version", "status", "true", "off", "%(x)s"])
 SECRET = st.text(min_size=1, max_size=30) | WORDS | st.emails() | st.from_regex(r"\A10060006A[0-9]{11}\Z")
@@ -127,7 +128,7 @@ def run(case: Case, secrets: Secrets) -> None:
     # A word of its own that begins with a dash is an option to any parser, so that a value cannot be told there.
     bare = secrets.argument.lstrip("-+") or "x"
     # Nor can a secret where the program lists the choices: its `h` is a listed command, whoever types it.
-    bare = "x" if bare.upper() in CHOICES else bare
+    bare = "x" if re.sub("[- ]", "_", bare).upper() in CHOICES else bare
     line = [word.format(bare if word == "{}" else secrets.argument) for word in case.line]
 
     def main() -> None:
