@@ -214,8 +214,8 @@ class Status:
         if not self.enabled:
             return "nothing is recorded and nothing is sent"
         if self.destination == FILE.describe():
-            return "five facts about each command are kept in that file, and nothing leaves this machine"
-        return "five facts about each command are sent there, and nothing else"
+            return "five facts about each command are kept in a file, and nothing leaves this machine"
+        return "five facts about each command are sent, and nothing else"
 
 
 def read_status(telemetry: Telemetry) -> Status:
