@@ -130,10 +130,10 @@ def test_a_module_is_short_and_opens_with_what_it_owns(path):
 
 
 def test_only_the_seam_knows_the_system():
-    """No module but `system.py` asks where it runs or what `os` has; a sender's first line asks for `nice` alone."""
+    """No module but `system.py` asks where it runs, what `os` has or how a close ends; a sender asks for `nice`."""
     asking = re.compile(
         r"sys\.platform|os\.name\b|hasattr\((?:os|signal|sys)\b|getattr\((?:os|signal)\b|os\.O_(?!RDONLY|RDWR|WRONLY|CREAT|EXCL|APPEND)"
-        r"|\bos\.supports_|\bos\.(?:get|set)?e?[ug]id\b|\bos\.(?:waitpid|statvfs|fork|fchmod|fchown|listxattr)\b"
+        r"|\bos\.supports_|\bos\.(?:get|set)?e?[ug]id\b|\bos\.(?:close|waitpid|statvfs|fork|fchmod|fchown|listxattr)\b"
         r"|import (?:platform|fcntl|msvcrt|pwd|grp|ctypes|winreg|resource)\b"
     )
     found = {

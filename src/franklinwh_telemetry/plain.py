@@ -9,6 +9,8 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
+from franklinwh_telemetry import system
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -97,7 +99,7 @@ def _attempt(stream: TextIO, act: Any) -> OSError | None:
         try:
             nowhere = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nowhere, stream.fileno())
-            os.close(nowhere)
+            system.close(nowhere)
         except (OSError, ValueError):
             return error
         return error
