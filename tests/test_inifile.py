@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import configparser
+import itertools
 import os
 import shutil
 import subprocess
@@ -925,14 +926,12 @@ def read_by_upstream(data: bytes) -> dict[str, dict[str, str]] | None:
     return {name: dict(parser.items(name)) for name in parser.sections()}
 
 
-SOUP = st.lists(
-    st.sampled_from(
-        [b"[telemetry]", b" [telemetry]", b"[a]", b"  [b]", b"enabled = true", b"  enabled=no", b"\tuuid : x", b"uuid=",
-         b"", b"  ", b"# c", b"   ; enabled = 1", b" more", b"since = a = b", b"\xc2\xa0x = 1", b"\xff", b"[", b"=",
-         b"x = \x0b", b"\x1cpolicy = 1"],
-    ),
-    max_size=10,
-)  # fmt: skip
+LINES = [
+    b"[telemetry]", b" [telemetry]", b"[a]", b"  [b]", b"enabled = true", b"  enabled=no", b"\tuuid : x", b"uuid=",
+    b"", b"  ", b"# c", b"   ; enabled = 1", b" more", b"since = a = b", b"\xc2\xa0x = 1", b"\xff", b"[", b"=",
+    b"x = \x0b", b"\x1cpolicy = 1",
+]  # fmt: skip
+SOUP = st.lists(st.sampled_from(LINES), max_size=10)
 
 
 @settings(max_examples=300, deadline=None)
@@ -956,6 +955,75 @@ def test_edit_of_anything(lines, eol, ended, changes) -> None:
         else:
             expected.setdefault("telemetry", {})[key] = value
     assert read_by_upstream(after) == expected
+
+
+def agrees(text: str) -> bool:
+    """Whether *text* is plain, where it then has to mean what `configparser` reads in it."""
+    plain = inifile.plain_snapshot(text)
+    assert plain is None or plain == inifile.snapshot(text), text
+    return plain is not None
+
+
+def test_short_texts_mean_what_configparser_reads() -> None:
+    """Every text of up to five of the characters that make an ini, alone and below a section with a key, agrees."""
+    texts = ["".join(drawn) for length in range(6) for drawn in itertools.product("[]=:#a \n", repeat=length)]
+    assert sum(map(agrees, texts)) > 1_000
+    assert sum(agrees(f"[a]\nb=c\n{text}") for text in texts) > 1_000
+
+
+@settings(max_examples=500, deadline=None)
+@given(
+    st.lists(
+        st.sampled_from([line.decode("utf-8", "surrogateescape") for line in LINES])
+        | st.builds("{}{}{}".format, st.text("aA_1- é\x1c", max_size=3), st.sampled_from("=:"), st.text(max_size=4)),
+        max_size=8,
+    ),
+)
+def test_plain_texts_mean_what_configparser_reads(lines) -> None:
+    """Whatever stands in them: what is read without `configparser` is what it would have read."""
+    agrees("\n".join(lines))
+    agrees("\n".join(["[telemetry]", *lines]))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[telemetry]\r\nenabled = true\r\n",
+        "[telemetry]\nenabled = true\0\n",
+        "[telemetry]\nenabled = true\n  or not\n",
+        "[telemetry]\n enabled = true\n",
+        " [telemetry]\n",
+        "[telemetry]\n[telemetry]\n",
+        "[DEFAULT]\nenabled = true\n",
+        "[telemetry]\nenabled = true\nEnabled = false\n",
+        "enabled = true\n",
+        "[telemetry]\nenabled\n",
+        "[telemetry]\n= true\n",
+        "[telemetry]\nis enabled = true\n",
+        "[telemetry]\n\u0131s = true\n",
+        "[telemetry] now\n",
+        "[telemetry]]\n",
+        "[[telemetry]\n",
+        "[]\n",
+        "[\n",
+    ],
+)
+def test_what_is_not_plain_is_left_to_configparser(text) -> None:
+    """A text that could be read in two ways is read by the library that the program itself reads it with."""
+    assert inifile.plain_snapshot(text) is None
+
+
+def test_a_common_ini_needs_no_configparser(place) -> None:
+    """The user's file with account and answer is read without loading what takes a millisecond to load."""
+    answer = b"[telemetry]\nenabled = true\nuuid = anonymous\nendpoint: https://collector.example.com\n"
+    path = written(place / "franklinwh.ini", ACCOUNT + b"; mine\n" + answer)
+    code = (
+        "import sys; from franklinwh_telemetry import inifile\n"
+        f"print(dict(inifile.read({path!r}, explicit=True).sections['telemetry']), 'configparser' in sys.modules)\n"
+    )
+    done = support.run_python(code)
+    expected = {"enabled": "true", "uuid": "anonymous", "endpoint": "https://collector.example.com"}
+    assert (done.returncode, done.stdout) == (0, f"{expected} False\n"), done.stderr
 
 
 @pytest.mark.timeout(60)

@@ -195,7 +195,8 @@ def load(
 
 
 def _parse(data: bytes, path: str) -> Ini | IniProblem:
-    found = snapshot(decode(data))
+    text = decode(data)
+    found = plain_snapshot(text) or snapshot(text)
     if isinstance(found, str):
         return IniProblem(ProblemKind.MALFORMED, path, found)
     try:
@@ -245,6 +246,36 @@ def snapshot(text: str) -> Snapshot | str:
     defaults = dict(lent)
     lent.clear()
     return {"DEFAULT": defaults, **{name: dict(parser.items(name)) for name in parser.sections()}}
+
+
+def plain_snapshot(text: str) -> Snapshot | None:
+    """
+    The same of a text that has plain lines alone, None of any other.
+
+    It spares most commands `configparser`, which takes a millisecond to load and a sixth of one for its first file.
+    Plain are, each from the first column on: a comment, a `[section]`, and a key of ASCII letters, digits and
+    underscores with its value. Nothing may be there twice, and lines end in a line feed.
+    """
+    if "\r" in text or "\0" in text:
+        return None
+    found: Snapshot = {"DEFAULT": {}}
+    keys: dict[str, str] | None = None
+    for line in text.split("\n"):
+        stripped = line.strip()
+        if not stripped or line[0] in "#;":
+            continue
+        if line[0] == "[":
+            name = stripped[1:-1]
+            if stripped[-1] != "]" or not name or "[" in name or "]" in name or name in found:
+                return None
+            keys = found[name] = {}
+            continue
+        given = stripped.partition("=")[0].partition(":")[0].rstrip()
+        key, rest = given.lower(), stripped[len(given) :].lstrip()
+        if keys is None or not rest or line[0].isspace() or key in keys or not (key.isascii() and key.isidentifier()):
+            return None
+        keys[key] = rest[1:].strip()
+    return found
 
 
 def _blanks_in_key(line: str) -> int:
