@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import urllib.request
 from datetime import date
@@ -8,6 +9,8 @@ from datetime import date
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span
+
+import support
 
 
 @pytest.fixture(autouse=True)
@@ -48,21 +51,34 @@ def test_every_event_that_arrives_counts_once():
 
 
 @pytest.mark.parametrize(
-    ("destination", "first", "arrived", "kept"),
-    [("answers after 20 ms", False, 1, 0), ("answers after 20 ms", True, 1, 0), ("refused", False, 0, 1)],
+    ("destination", "special", "arrived", "kept"),
+    [("answers after 20 ms", "", 1, 0), ("answers after 20 ms", "first command", 1, 0), ("refused", "", 0, 1)],
 )
-def test_a_pair_of_runs_is_counted_to_the_end(tmp_path, destination, first, arrived, kept):
+def test_a_pair_of_runs_is_counted_to_the_end(tmp_path, destination, special, arrived, kept):
     """One pair starts one sender, whose event arrives or is kept, and nothing of it runs any longer."""
     import bench_process
     import bench_world
 
-    found = bench_process.pairs(str(tmp_path), "ours", destination, 1, first=first)
+    found = bench_process.pairs(str(tmp_path), "ours", destination, 1, special=special)
 
     assert (found.arrived, found.kept, found.launched) == (arrived, kept, 1)
     assert found.is_unchanged()
     assert [run.status for run in (*found.with_it, *found.without)] == [0, 0]
     assert [run.stderr_lines for run in found.with_it] == [0]
     assert bench_world.processes_of(str(tmp_path)) == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a process is bound to a core on Linux")
+def test_one_core_is_for_all_that_is_started(tmp_path):
+    """With one core the programs that are started have that one, and this process has all of its own again."""
+    import bench_process
+
+    before = os.sched_getaffinity(0)
+    with bench_process.one_core():
+        counted = support.run([sys.executable, "-c", "import os; print(len(os.sched_getaffinity(0)))"])
+
+    assert counted.stdout == "1\n"
+    assert os.sched_getaffinity(0) == before
 
 
 @pytest.mark.parametrize("way", ["ours", "opentelemetry_sdk", "without"])

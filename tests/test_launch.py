@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 import support
-from franklinwh_telemetry import Telemetry, Vocabulary, guard, launch, process, testing
+from franklinwh_telemetry import Telemetry, Vocabulary, guard, launch, process, system, testing
 from support import CONSENT, VERSION_4
 
 CANARY = "surprise-4711"
@@ -138,6 +138,11 @@ def fade(spool, by_s=60.0):
     """Let the mark of life be older than any sender."""
     before_s = time.time() - by_s
     os.utime(spool.path("alive"), (before_s, before_s))
+
+
+def words_of(pid):
+    """The command line of a process, in words."""
+    return Path(f"/proc/{pid}/cmdline").read_text().removesuffix("\0").split("\0")
 
 
 def process_state(pid):
@@ -296,8 +301,36 @@ def test_whole_call(spool, asked):
     settings = {"close_fds": True, "cwd": spool.folder, "start_new_session": True}
     names = ("CREATE_NO_WINDOW", "IDLE_PRIORITY_CLASS") if sys.platform == "win32" else ()
     flags = sum(getattr(subprocess, name) for name in names)
-    command = launch.command_line(spool.folder)
+    command = launch.later(launch.command_line(spool.folder))
     assert asked == [((command,), {**nowhere, **settings, "env": environment, "creationflags": flags})]
+
+
+@posix
+@pytest.mark.parametrize("sleep", ["/bin/sleep", "/nowhere/sleep"])
+def test_sender_begins_later_in_the_process_that_was_started(monkeypatch, sleep):
+    """The same process, with the same environment, half a second later; at once where there is no `sleep`."""
+    monkeypatch.setattr(launch, "_LATER", launch._LATER.replace("/bin/sleep", sleep))
+    command = [sys.executable, "-S", "-c", "import os; print(os.getpid(), *os.environ)"]
+    before_s = time.monotonic()
+    process = subprocess.Popen(
+        launch.later(command), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env={"LC_ALL": "C.UTF-8"}
+    )
+    printed, _ = process.communicate()
+    pid, *variables = printed.decode().split()
+
+    assert int(pid) == process.pid
+    assert set(variables) - {"SHLVL"} == {"LC_ALL"}  # the other where `sh` is bash
+    assert time.monotonic() - before_s >= (0.5 if os.path.exists(sleep) else 0)
+
+
+@posix
+def test_sender_begins_at_once_without_a_shell(monkeypatch, tmp_path):
+    """Where there is no shell, or no interpreter that it could tell us is missing, nothing stands in between."""
+    command = [sys.executable, "-S"]
+    assert launch.later(command)[-2:] == command != launch.later(command)
+    assert launch.later(["/nowhere/python", "-S"]) == ["/nowhere/python", "-S"]
+    monkeypatch.setattr(system, "SHELL", str(tmp_path / "sh"))
+    assert launch.later(command) == command
 
 
 @linux
@@ -380,18 +413,21 @@ def test_command_line_and_environment(consented, held):
         "XDG_STATE_HOME": os.environ["XDG_STATE_HOME"],
     }
     pid = held(env={**os.environ, **passed_on, **surprise})
+    go_on(pid)
+    support.wait_until(lambda: words_of(pid)[0] == sys.executable)
+    os.kill(pid, signal.SIGSTOP)
 
     raw = Path(f"/proc/{pid}/environ").read_bytes() + Path(f"/proc/{pid}/cmdline").read_bytes()
     pairs = Path(f"/proc/{pid}/environ").read_text().removesuffix("\0").split("\0")
     found = dict(pair.split("=", 1) for pair in pairs)
     path = found.pop("PYTHONPATH").split(os.pathsep)
     (event,) = support.waiting()
+    found.pop("SHLVL", None)  # where `sh` is bash
     assert found == {**passed_on, launch.SENDER_MARK: "1"}
     assert all(os.path.isabs(entry) for entry in path)
     assert str(script.parent) not in path
-    command = Path(f"/proc/{pid}/cmdline").read_text().removesuffix("\0").split("\0")
     program = os.path.join(os.path.dirname(launch.__file__), "sender", "__main__.py")
-    assert command == [sys.executable, "-S", program, support.only_spool().folder]
+    assert words_of(pid) == [sys.executable, "-S", program, support.only_spool().folder]
     for secret in (CANARY, VERSION_4, "canary-command", event["span_id"], event["trace_id"]):
         assert str(secret).encode() not in raw
 

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from bench_destinations import ANSWERING, BLACK_HOLE, DEAD, REFUSED, Place, place
 from bench_stats import differences, estimate, ratios
 from bench_table import Cell, Table, verdict
 from bench_world import Outcome, World
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 GOAL = 1.03
 POSTHOG = "posthog==7.91.1"
@@ -29,7 +33,8 @@ METHOD = (
     "*times* is the median of the ratios of the pairs with the interval that holds it in 95 of 100 repetitions; "
     "*more* the median of their differences; *at exit* what the process waits, after its command's work is done, "
     "longer than without telemetry. With this package every run starts a sender of its own, and finds the state folder "
-    "that earlier commands have left, their events gone; the *first command* finds none, and makes it."
+    "that earlier commands have left, their events gone; the *first command* finds none, and makes it. With *one core* "
+    "the program and its sender have a single one for both; no goal was set for that."
 )
 COLUMNS = (
     "telemetry",
@@ -52,22 +57,27 @@ class Plan(NamedTuple):
 
     ours: int
     ours_dead: int
-    ours_first: int
+    ours_more: int
     others: int
     others_dead: int
 
 
-FULL = Plan(ours=80, ours_dead=40, ours_first=40, others=8, others_dead=3)
-QUICK = Plan(ours=6, ours_dead=3, ours_first=3, others=2, others_dead=1)
+FULL = Plan(ours=80, ours_dead=40, ours_more=40, others=8, others_dead=3)
+QUICK = Plan(ours=6, ours_dead=3, ours_more=3, others=2, others_dead=1)
+
+
+FIRST = "first command"
+ONE_CORE = "one core"
 
 
 class Pairs:
-    """The pairs of one way of telemetry on one destination."""
+    """The pairs of one way of telemetry on one destination; *special* is what is special about them."""
 
-    def __init__(self, way: str, destination: str, *, first: bool = False) -> None:
+    def __init__(self, way: str, destination: str, special: str = "") -> None:
         self.way = way
         self.destination = destination
-        self.label = f"{LABELS[way]}, first command" if first else LABELS[way]
+        self.special = special
+        self.label = f"{LABELS[way]}, {special}" if special else LABELS[way]
         self.with_it: list[Outcome] = []
         self.without: list[Outcome] = []
         self.kept = 0
@@ -78,7 +88,8 @@ class Pairs:
         """The pairs as a row of the table."""
         number = len(self.with_it)
         times = estimate(ratios([run.wall_s for run in self.with_it], [run.wall_s for run in self.without]))
-        goal = self.way == "ours"
+        ours = self.way == "ours"
+        goal = ours and self.special != ONE_CORE
         return (
             self.label,
             self.destination,
@@ -88,7 +99,7 @@ class Pairs:
             _more([run.cpu_s for run in self.with_it], [run.cpu_s for run in self.without]),
             _more([run.exit_s for run in self.with_it], [run.exit_s for run in self.without]),
             f"{self.arrived} of {number}",
-            f"{self.kept} of {number}" if goal else "-",
+            f"{self.kept} of {number}" if ours else "-",
             sum(run.stderr_lines for run in self.with_it) - sum(run.stderr_lines for run in self.without),
             f"<= {GOAL}" if goal else "-",
             verdict(times, GOAL) if goal else "-",
@@ -110,7 +121,10 @@ def measure(*, quick: bool) -> Table:
         for destination in (ANSWERING, *DEAD):
             number = plan.ours if destination == ANSWERING else plan.ours_dead
             done.append(pairs(parent, "ours", destination, number))
-        done.append(pairs(parent, "ours", ANSWERING, plan.ours_first, first=True))
+        done.append(pairs(parent, "ours", ANSWERING, plan.ours_more, special=FIRST))
+        if sys.platform == "linux":
+            with one_core():
+                done.append(pairs(parent, "ours", ANSWERING, plan.ours_more, special=ONE_CORE))
         for destination in (ANSWERING, REFUSED, BLACK_HOLE):
             number = plan.others if destination == ANSWERING else plan.others_dead
             done += [pairs(parent, way, destination, number, path=_path(way, extra)) for way in others]
@@ -147,12 +161,23 @@ def warm_up(parent: str, ways: list[str], path: str) -> None:
             once(parent, way, answering, path=path)
 
 
-def pairs(parent: str, way: str, destination: str, number: int, *, path: str = "", first: bool = False) -> Pairs:
-    """Run *number* pairs, of *first* commands or of later ones; within every second one the order is turned round."""
-    found = Pairs(way, destination, first=first)
+@contextlib.contextmanager
+def one_core() -> Iterator[None]:
+    """What is started in here, and what that starts, has one core for all of it."""
+    cores = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {max(cores)})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, cores)
+
+
+def pairs(parent: str, way: str, destination: str, number: int, *, path: str = "", special: str = "") -> Pairs:
+    """Run *number* pairs; within every second one the order is turned round."""
+    found = Pairs(way, destination, special)
     with place(destination) as target:
         # The others keep nothing between runs.
-        used = used_state(parent, target) if way == "ours" and not first else None
+        used = used_state(parent, target) if way == "ours" and special != FIRST else None
         before = target.wait_for(1, 1.0) if used and target.answers else 0
         for index in range(number):
             for each in (way, "without") if index % 2 else ("without", way):

@@ -36,6 +36,9 @@ _PASSED_ON: Final = (
 )
 _PASSED_ON_IN_ANY_CASE: Final = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 
+_LATER: Final = '/bin/sleep 0.5; unset PWD SHLVL; exec "$@"'
+"""Where `sleep` lies elsewhere, or takes no fractions, it fails, and the rest follows at once."""
+
 _children: list[subprocess.Popen[bytes]] = []
 
 
@@ -58,7 +61,7 @@ def launch(spool: Spool, now_s: float) -> bool:
         import subprocess  # noqa: PLC0415 - not loaded until something is to be sent
 
         child = subprocess.Popen(  # noqa: S603 - our own module, by the interpreter that runs us
-            command_line(spool.folder),
+            later(command_line(spool.folder)),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -115,13 +118,24 @@ def reap() -> bool:
 
 def command_line(folder: str) -> list[str]:
     """
-    What `ps` shows of a sender: the interpreter, our module, the spool, and nothing else.
+    What `ps` shows of a sender: the interpreter, our module, the spool, and nothing else; at first behind a shell.
 
     The module by its path, which imports nothing before the sender asks for it; from a zip by its name. `-S` puts
     off what `site` does at every start, a third of an interpreter's, until the command that started it is long over.
     """
     program = os.path.join(os.path.dirname(_absolute(__file__)), "sender", "__main__.py")
     return [sys.executable, "-S", *([program] if os.path.isfile(program) else ["-m", SENDER_MODULE]), folder]
+
+
+def later(command: list[str]) -> list[str]:
+    """
+    *command* half a second later, in the same process, where there is a shell that can wait.
+
+    The host is about to end, and a Python that starts meanwhile would hold it up: on one core for some ten
+    milliseconds (docs/decisions.md).
+    """
+    can_wait = os.access(system.SHELL, os.X_OK) and os.access(command[0], os.X_OK)
+    return [system.SHELL, "-c", _LATER, "sh", *command] if can_wait else command
 
 
 def environment(environ: Mapping[str, str], path: Iterable[str]) -> dict[str, str]:

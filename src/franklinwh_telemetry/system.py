@@ -47,6 +47,9 @@ CHILD_VARIABLES: Final = (
 )
 """What a Python needs from its parent's environment to start, to open a socket, and to find the same ini files."""
 
+SHELL: Final = "" if sys.platform == "win32" else "/bin/sh"
+"""The shell at the place where POSIX systems have one; none on Windows."""
+
 OPEN_FILES_STAY: Final = sys.platform == "win32"
 """Whether a file that is open, and a folder that a process works in, cannot be removed."""
 
