@@ -1018,12 +1018,13 @@ def test_a_common_ini_needs_no_configparser(place) -> None:
     answer = b"[telemetry]\nenabled = true\nuuid = anonymous\nendpoint: https://collector.example.com\n"
     path = written(place / "franklinwh.ini", ACCOUNT + b"; mine\n" + answer)
     code = (
-        "import sys; from franklinwh_telemetry import inifile\n"
-        f"print(dict(inifile.read({path!r}, explicit=True).sections['telemetry']), 'configparser' in sys.modules)\n"
+        "import sys; sys.modules['configparser'] = None  # whoever imports it fails\n"
+        "from franklinwh_telemetry import inifile\n"
+        f"print(dict(inifile.read({path!r}, explicit=True).sections['telemetry']))\n"
     )
     done = support.run_python(code)
     expected = {"enabled": "true", "uuid": "anonymous", "endpoint": "https://collector.example.com"}
-    assert (done.returncode, done.stdout) == (0, f"{expected} False\n"), done.stderr
+    assert (done.returncode, done.stdout) == (0, f"{expected}\n"), done.stderr
 
 
 @pytest.mark.timeout(60)

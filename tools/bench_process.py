@@ -62,7 +62,7 @@ class Plan(NamedTuple):
     others_dead: int
 
 
-FULL = Plan(ours=80, ours_dead=40, ours_more=40, others=8, others_dead=3)
+FULL = Plan(ours=160, ours_dead=80, ours_more=60, others=8, others_dead=3)
 QUICK = Plan(ours=6, ours_dead=3, ours_more=3, others=2, others_dead=1)
 
 
