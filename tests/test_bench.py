@@ -12,6 +12,8 @@ from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Sp
 
 import support
 
+linux = pytest.mark.skipif(sys.platform != "linux", reason="a process is bound to a core on Linux")
+
 
 @pytest.fixture(autouse=True)
 def tools(source_root, monkeypatch):
@@ -52,7 +54,12 @@ def test_every_event_that_arrives_counts_once():
 
 @pytest.mark.parametrize(
     ("destination", "special", "arrived", "kept"),
-    [("answers after 20 ms", "", 1, 0), ("answers after 20 ms", "first command", 1, 0), ("refused", "", 0, 1)],
+    [
+        ("answers after 20 ms", "", 1, 0),
+        ("answers after 20 ms", "first command", 1, 0),
+        pytest.param("answers after 20 ms", "one core", 1, 0, marks=linux),
+        ("refused", "", 0, 1),
+    ],
 )
 def test_a_pair_of_runs_is_counted_to_the_end(tmp_path, destination, special, arrived, kept):
     """One pair starts one sender, whose event arrives or is kept, and nothing of it runs any longer."""
@@ -68,7 +75,7 @@ def test_a_pair_of_runs_is_counted_to_the_end(tmp_path, destination, special, ar
     assert bench_world.processes_of(str(tmp_path)) == []
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="a process is bound to a core on Linux")
+@linux
 def test_one_core_is_for_all_that_is_started(tmp_path):
     """With one core the programs that are started have that one, and this process has all of its own again."""
     import bench_process

@@ -64,8 +64,6 @@ class Plan(NamedTuple):
 
 FULL = Plan(ours=160, ours_dead=80, ours_more=60, others=8, others_dead=3)
 QUICK = Plan(ours=6, ours_dead=3, ours_more=3, others=2, others_dead=1)
-
-
 FIRST = "first command"
 ONE_CORE = "one core"
 
@@ -123,8 +121,7 @@ def measure(*, quick: bool) -> Table:
             done.append(pairs(parent, "ours", destination, number))
         done.append(pairs(parent, "ours", ANSWERING, plan.ours_more, special=FIRST))
         if sys.platform == "linux":
-            with one_core():
-                done.append(pairs(parent, "ours", ANSWERING, plan.ours_more, special=ONE_CORE))
+            done.append(pairs(parent, "ours", ANSWERING, plan.ours_more, special=ONE_CORE))
         for destination in (ANSWERING, REFUSED, BLACK_HOLE):
             number = plan.others if destination == ANSWERING else plan.others_dead
             done += [pairs(parent, way, destination, number, path=_path(way, extra)) for way in others]
@@ -173,9 +170,13 @@ def one_core() -> Iterator[None]:
 
 
 def pairs(parent: str, way: str, destination: str, number: int, *, path: str = "", special: str = "") -> Pairs:
-    """Run *number* pairs; within every second one the order is turned round."""
+    """
+    Run *number* pairs; within every second one the order is turned round.
+
+    *special* is `FIRST` for commands that find no state folder, `ONE_CORE` for one core for all of it (Linux).
+    """
     found = Pairs(way, destination, special)
-    with place(destination) as target:
+    with one_core() if special == ONE_CORE else contextlib.nullcontext(), place(destination) as target:
         # The others keep nothing between runs.
         used = used_state(parent, target) if way == "ours" and special != FIRST else None
         before = target.wait_for(1, 1.0) if used and target.answers else 0
