@@ -250,7 +250,7 @@ def snapshot(text: str) -> Snapshot | str:
 
 def plain_snapshot(text: str) -> Snapshot | None:
     """
-    The same of a text that has plain lines alone, None of any other.
+    What `snapshot` finds in a text that has plain lines alone; None for any other.
 
     It spares most commands `configparser`, which takes a millisecond to load and a sixth of one for its first file.
     Plain are, each from the first column on: a comment, a `[section]`, and a key of ASCII letters, digits and
