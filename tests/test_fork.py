@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import support
-from franklinwh_telemetry import fork
-from franklinwh_telemetry.fork import Inside
+from franklinwh_telemetry import guard
+from franklinwh_telemetry.guard import Inside
 from support import CONSENT, posix_only
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def test_who_comes_during_a_fork_waits_at_the_door():
 
 def test_a_fork_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch):
     """Somebody inside who waits for a disk does not keep the process from being forked."""
-    monkeypatch.setattr(fork, "PATIENCE_S", 0.1)
+    monkeypatch.setattr(guard, "PATIENCE_S", 0.1)
     inside = Inside()
     is_in, may_leave = threading.Event(), threading.Event()
 

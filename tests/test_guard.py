@@ -8,7 +8,7 @@ import pytest
 import support
 from franklinwh_telemetry import Telemetry, Vocabulary, guard, testing
 from franklinwh_telemetry.spool import Spool
-from franklinwh_telemetry.tally import Tally
+from franklinwh_telemetry.statefolder import Tally
 from support import APPLICATION, CONSENT
 
 

@@ -14,7 +14,7 @@ import pytest
 import support
 from franklinwh_telemetry.room import KNOWN_OLDEST
 from franklinwh_telemetry.spool import FEW, MAX_AGE_MS, MAX_RECORDS, Spool
-from franklinwh_telemetry.tally import Tally
+from franklinwh_telemetry.statefolder import Tally
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -16,7 +16,7 @@ import pytest
 
 import support
 from doubles import simulated
-from franklinwh_telemetry import Telemetry, Vocabulary, launch, lookup, statefolder, system
+from franklinwh_telemetry import Telemetry, Vocabulary, foresight, launch, lookup, statefolder, system
 from franklinwh_telemetry.sender.loopback import LoopbackReceiver
 from franklinwh_telemetry.spool import Spool, existing_spools
 from franklinwh_telemetry.statefolder import FolderRefusal
@@ -285,7 +285,7 @@ def test_a_drive_that_is_not_there(monkeypatch):
     nowhere = os.path.abspath("/nowhere/at/all")
 
     assert statefolder.make_folder(nowhere) is FolderRefusal.NOT_WRITABLE
-    assert statefolder.foresee(nowhere) is FolderRefusal.NOT_WRITABLE
+    assert foresight.foresee(nowhere) is FolderRefusal.NOT_WRITABLE
 
 
 @pytest.mark.parametrize("name", ["app.", "con", "aux.app", "nul", "com1", "lpt9.x", "prn"])

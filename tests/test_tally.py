@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from franklinwh_telemetry.tally import MAX_COUNT, Tally
+from franklinwh_telemetry.statefolder import MAX_COUNT, Tally
 
 COUNTING = """
 import sys
-from franklinwh_telemetry.tally import Tally
+from franklinwh_telemetry.statefolder import Tally
 sys.stdin.readline()
 for _ in range(200):
     Tally(sys.argv[1]).add("errors")

@@ -14,8 +14,8 @@ from franklinwh_telemetry import event, process
 from franklinwh_telemetry.consent import HOST
 from franklinwh_telemetry.denial import DenialReason, Denied
 from franklinwh_telemetry.guard import guard
-from franklinwh_telemetry.outcome import exit_status, status_succeeded, succeeded
 from franklinwh_telemetry.recorder import Telemetry
+from franklinwh_telemetry.scope import exit_status, status_succeeded, succeeded
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -194,6 +194,6 @@ def _count(reporter: Telemetry, name: str) -> None:
     root = reporter.state_root()
     folder = os.path.join(root, reporter.application) if isinstance(root, str) else ""
     if folder and os.path.isdir(folder):
-        from franklinwh_telemetry.tally import Tally  # noqa: PLC0415 - only where a call is of no use
+        from franklinwh_telemetry.statefolder import Tally  # noqa: PLC0415 - only where a call is of no use
 
         Tally(folder).add(name)

@@ -16,8 +16,7 @@ from franklinwh_telemetry.consent import host_consent, read_consent
 from franklinwh_telemetry.denial import DenialReason, Denied
 from franklinwh_telemetry.guard import guard
 from franklinwh_telemetry.lookup import parse_application
-from franklinwh_telemetry.outcome import result_succeeded
-from franklinwh_telemetry.scope import CommandScope
+from franklinwh_telemetry.scope import CommandScope, result_succeeded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -26,7 +25,8 @@ if TYPE_CHECKING:
     from franklinwh_telemetry.consent import Granted
     from franklinwh_telemetry.permission import Permission
     from franklinwh_telemetry.scope import Run
-    from franklinwh_telemetry.statefolder import FolderRefusal, Stamps
+    from franklinwh_telemetry.stamps import Stamps
+    from franklinwh_telemetry.statefolder import FolderRefusal
     from franklinwh_telemetry.status import Status
     from franklinwh_telemetry.vocabulary import Command, Vocabulary
 
@@ -208,7 +208,7 @@ class Telemetry:
         if not isinstance(root, str):
             return
         from franklinwh_telemetry.spool import existing_spools  # noqa: PLC0415 - only where something may wait
-        from franklinwh_telemetry.statefolder import Stamps  # noqa: PLC0415
+        from franklinwh_telemetry.stamps import Stamps  # noqa: PLC0415
 
         stamps = Stamps(os.path.join(root, self.application))
         for spool in existing_spools(root, self.application):

@@ -11,7 +11,7 @@ from franklinwh_telemetry import system
 from franklinwh_telemetry.statefolder import FOLDER_MODE, discard, remove_quietly, replace
 
 if TYPE_CHECKING:
-    from franklinwh_telemetry.tally import Tally
+    from franklinwh_telemetry.statefolder import Tally
 
 MAX_DROPPED_AT_ONCE: Final = 10_000
 """A tenth of a second's work: where far more lie there a command does not wait for it all; a sender does the rest."""

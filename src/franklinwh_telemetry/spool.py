@@ -12,6 +12,7 @@ from franklinwh_telemetry.consent import Granted
 from franklinwh_telemetry.manifest import MAX_MANIFEST_BYTES, Manifest, short_name
 from franklinwh_telemetry.statefolder import (
     FolderRefusal,
+    Tally,
     discard,
     is_missing,
     make_folder,
@@ -21,7 +22,6 @@ from franklinwh_telemetry.statefolder import (
     write_new,
     write_once,
 )
-from franklinwh_telemetry.tally import Tally
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -1,12 +1,11 @@
 """
-The folder that holds our state: where it is, when it may be made, and what makes it unsafe to use.
+The folder that holds our state: where it is, when it may be made, what makes it unsafe to use; its files and counts.
 """
 
 from __future__ import annotations
 
 import os
 import stat
-import time
 from typing import TYPE_CHECKING, Final
 
 from franklinwh_telemetry import system
@@ -18,6 +17,9 @@ if TYPE_CHECKING:
 FOLDER_NAME: Final = "franklinwh-telemetry"
 FOLDER_MODE: Final = 0o700
 FILE_MODE: Final = 0o600
+
+MAX_COUNT: Final = 1_000_000
+"""A count stops here, so that no file grows without bound."""
 
 
 class FolderRefusal(Choice):
@@ -83,7 +85,7 @@ def make_folder(path: str) -> FolderRefusal | None:
         return None
     if isinstance(checked, FolderRefusal):
         return checked
-    ground = _ground_of(path)
+    ground = ground_of(path)
     if ground is None:
         return FolderRefusal.NOT_WRITABLE
     above, missing = ground
@@ -115,7 +117,7 @@ def make_folder_below(safe: str, name: str) -> FolderRefusal | None:
     return _refusal_or_none(checked)
 
 
-def _ground_of(path: str) -> tuple[str, list[str]] | None:
+def ground_of(path: str) -> tuple[str, list[str]] | None:
     """The lowest folder above *path* that is there, and what is missing below it, *path* first; None on no drive."""
     missing = [path]
     above = os.path.dirname(path)
@@ -134,64 +136,10 @@ def _is_folder(path: str) -> bool:
         return False
 
 
-def foresee(path: str) -> FolderRefusal | None:
-    """What would refuse the next file in the folder *path*, made or not, as far as a look can tell; nothing is made."""
-    checked = check_folder(path)
-    if isinstance(checked, FolderRefusal):
-        return checked
-    ground = (path, []) if checked else _ground_of(path)
-    if ground is None:
-        return FolderRefusal.NOT_WRITABLE
-    if not system.is_own(os.stat(ground[0])):
-        return FolderRefusal.FOREIGN_OWNER
-    if not system.has_room(ground[0]):
-        return FolderRefusal.NO_SPACE
-    return None if os.access(ground[0], os.W_OK | os.X_OK) else FolderRefusal.NOT_WRITABLE
-
-
 def _refusal_or_none(checked: FolderRefusal | bool) -> FolderRefusal | None:  # noqa: FBT001 - an answer
     if checked is True:
         return None
     return FolderRefusal.NOT_WRITABLE if checked is False else checked
-
-
-class Stamps:
-    """
-    When some folders last changed, so that a later look can tell whether anything was put into them since.
-
-    Taken before a folder is read, so that what comes in meanwhile is seen at the next look.
-    """
-
-    __slots__ = ("_modified_ns", "_taken_ns")
-
-    def __init__(self, folder: str) -> None:
-        self._taken_ns = time.time_ns()
-        self._modified_ns: dict[str, int] = {}
-        self.take(folder)
-
-    def take(self, path: str) -> None:
-        """Keep the time of one more folder."""
-        self._modified_ns[path] = _modified_ns(path)
-
-    def still_hold(self) -> bool:
-        """Whether none of them has changed; one `stat` each."""
-        return all(
-            _modified_ns(path) == before_ns and self._is_settled(before_ns)
-            for path, before_ns in self._modified_ns.items()
-        )
-
-    def _is_settled(self, modified_ns: int) -> bool:
-        # A file system's clock ticks in steps, and what changes twice within one shows one time; whole seconds
-        # are the mark of long steps.
-        step_ns = 100_000_000 if modified_ns % 1_000_000_000 else 2_000_000_000
-        return self._taken_ns - modified_ns > step_ns
-
-
-def _modified_ns(path: str) -> int:
-    try:
-        return os.stat(path).st_mtime_ns
-    except OSError:
-        return 0
 
 
 def write_once(path: str, data: bytes) -> bool:
@@ -225,6 +173,7 @@ def replace(path: str, data: bytes) -> None:
 
 
 _NEW_FILE_FLAGS: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | system.OURS
+_COUNT_FLAGS: Final = os.O_WRONLY | os.O_CREAT | os.O_APPEND | system.OURS
 _READ_FLAGS: Final = os.O_RDONLY | system.OURS | system.NO_WAITING
 
 
@@ -291,3 +240,54 @@ def discard(path: str) -> bool:
 
     shutil.rmtree(path, ignore_errors=True)
     return not os.path.lexists(path)
+
+
+class Tally:
+    """
+    Counts below one existing folder, each the length of a file; appends of several processes add up without a lock.
+
+    Names are ours alone (lower case, underscores); nothing is made above the folder, and whatever goes wrong
+    while counting is ignored: a count must never cost what it counts.
+    """
+
+    __slots__ = ("_folder",)
+
+    def __init__(self, folder: str) -> None:
+        self._folder = os.path.join(folder, "counts")
+
+    def add(self, name: str, number: int = 1) -> None:
+        """Add *number* to the count *name*."""
+        try:
+            self._append(name, number)
+        except OSError:
+            return
+
+    def _append(self, name: str, number: int) -> None:
+        path = os.path.join(self._folder, name)
+        try:
+            descriptor = os.open(path, _COUNT_FLAGS, FILE_MODE)
+        except FileNotFoundError:
+            self._make_folder()
+            descriptor = os.open(path, _COUNT_FLAGS, FILE_MODE)
+        try:
+            if number > 0 and os.fstat(descriptor).st_size + number <= MAX_COUNT:
+                os.write(descriptor, b"." * number)
+        finally:
+            system.close(descriptor)
+
+    def _make_folder(self) -> None:
+        try:
+            os.mkdir(self._folder, FOLDER_MODE)
+        except FileExistsError:
+            return  # another process has just made it
+
+    def read(self) -> dict[str, int]:
+        """All counts, by name."""
+        counts = {}
+        try:
+            with os.scandir(self._folder) as entries:
+                for entry in entries:
+                    counts[entry.name] = entry.stat(follow_symlinks=False).st_size
+        except OSError:
+            return counts
+        return dict(sorted(counts.items()))

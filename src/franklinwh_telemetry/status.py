@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Final, final
 from franklinwh_telemetry import guard
 from franklinwh_telemetry.denial import Denied
 from franklinwh_telemetry.destination import FILE
+from franklinwh_telemetry.foresight import foresee
 from franklinwh_telemetry.spool import PLACES, existing_spools
-from franklinwh_telemetry.statefolder import FolderRefusal, check_folder, foresee, read_small
-from franklinwh_telemetry.tally import Tally
+from franklinwh_telemetry.statefolder import FolderRefusal, Tally, check_folder, read_small
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

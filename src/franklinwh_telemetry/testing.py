@@ -23,8 +23,7 @@ from franklinwh_telemetry.lookup import HOME_INI, parse_application
 from franklinwh_telemetry.recorder import Telemetry
 from franklinwh_telemetry.spool import existing_applications, existing_spools
 from franklinwh_telemetry.standin import Clock, Ids, placed, placed_in_environment
-from franklinwh_telemetry.statefolder import FOLDER_NAME, read_small, replace
-from franklinwh_telemetry.tally import Tally
+from franklinwh_telemetry.statefolder import FOLDER_NAME, Tally, read_small, replace
 from franklinwh_telemetry.vocabulary import Vocabulary
 
 if TYPE_CHECKING:

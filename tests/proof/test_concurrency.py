@@ -28,7 +28,7 @@ from doubles.scale import at_scale
 from franklinwh_telemetry.launch import SENDER_MARK
 from franklinwh_telemetry.sender.loopback import LoopbackReceiver, accept
 from franklinwh_telemetry.spool import MAX_AGE_MS, SENDER_LIFETIME_S
-from franklinwh_telemetry.tally import Tally
+from franklinwh_telemetry.statefolder import Tally
 
 if TYPE_CHECKING:
     import subprocess

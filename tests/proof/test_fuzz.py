@@ -56,9 +56,9 @@ from franklinwh_telemetry.sender.answer import (
 )
 from franklinwh_telemetry.sender.journal import Journal
 from franklinwh_telemetry.sender.readable import decoded, facts_of, readable
+from franklinwh_telemetry.statefolder import Tally
 from franklinwh_telemetry.status import MAX_TROUBLE_BYTES
 from franklinwh_telemetry.status import Trouble as KeptTrouble
-from franklinwh_telemetry.tally import Tally
 from franklinwh_telemetry.vocabularies import franklinwh_cloud
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 import support
-from franklinwh_telemetry.outcome import exit_status, result_succeeded, status_succeeded, succeeded
+from franklinwh_telemetry.scope import exit_status, result_succeeded, status_succeeded, succeeded
 
 CODES = [
     "None",
