@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 import franklinwh_telemetry
 import support
-from franklinwh_telemetry import iniedit, inifile, iniwrite, system
+from franklinwh_telemetry import iniedit, inifile, inisyntax, iniwrite, system
 from franklinwh_telemetry.iniedit import Edited, EditRefused
 from franklinwh_telemetry.inifile import Ini, IniProblem, ProblemKind
 from franklinwh_telemetry.iniwrite import EditRefusal
@@ -960,7 +960,7 @@ def test_edit_of_anything(lines, eol, ended, changes) -> None:
 def agrees(text: str) -> bool:
     """Whether *text* is plain, where it then has to mean what `configparser` reads in it."""
     plain = inifile.plain_snapshot(text)
-    assert plain is None or plain == inifile.snapshot(text), text
+    assert plain is None or plain == inisyntax.snapshot(text), text
     return plain is not None
 
 
@@ -1033,5 +1033,5 @@ def test_a_key_of_blanks_costs_no_time(blank):
     """Blanks without a value behind them, whose squares configparser would look at, are refused before it sees them."""
     text = f"[telemetry]\nenabled = true\nkey{blank * 100_000}x\n"
 
-    assert inifile.snapshot(text) == "it holds far more blanks than keys have"
-    assert isinstance(inifile.snapshot(f"[telemetry]\nenabled = true{blank * 1_000}\n"), dict)
+    assert inisyntax.snapshot(text) == "it holds far more blanks than keys have"
+    assert isinstance(inisyntax.snapshot(f"[telemetry]\nenabled = true{blank * 1_000}\n"), dict)

@@ -5,6 +5,7 @@ Editing `franklinwh.ini`: one section's keys change, and no other byte, nor mode
 from __future__ import annotations
 
 import os
+from configparser import RawConfigParser
 from typing import TYPE_CHECKING, final
 
 from franklinwh_telemetry import system
@@ -16,10 +17,9 @@ from franklinwh_telemetry.inifile import (
     irregularity,
     is_telemetry,
     load,
-    snapshot,
-    split_lines,
     words_of,
 )
+from franklinwh_telemetry.inisyntax import snapshot, split_lines
 from franklinwh_telemetry.iniwrite import EditRefusal, create, replace
 from franklinwh_telemetry.value import Value
 
@@ -184,8 +184,6 @@ def _outline(lines: Sequence[str]) -> Iterator[tuple[int, str | None, str | None
     Its number, section, key (None for the header of a section) and indentation, and where its value begins
     (None where the line continues the value above).
     """
-    from configparser import RawConfigParser  # noqa: PLC0415 - only an edit needs it
-
     section: str | None = None
     option: str | None = None
     depth = 0

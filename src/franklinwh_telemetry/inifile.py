@@ -11,7 +11,7 @@ import os
 import stat
 import time
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final, cast, final
+from typing import TYPE_CHECKING, Final, final
 
 from franklinwh_telemetry import system
 from franklinwh_telemetry.value import Choice, Value
@@ -21,9 +21,6 @@ if TYPE_CHECKING:
 
 MAX_INI_BYTES: Final = 1024 * 1024
 """A configuration file is a few hundred bytes; one larger than this is taken for something else."""
-
-_MAX_BLANK_PAIRS: Final = 10_000_000
-"""configparser looks at each two blanks of a key: with some thousand of them its patience would be the user's."""
 
 _OWN_SECTION: Final = "telemetry"
 BOM: Final = b"\xef\xbb\xbf"
@@ -196,7 +193,11 @@ def load(
 
 def _parse(data: bytes, path: str) -> Ini | IniProblem:
     text = decode(data)
-    found = plain_snapshot(text) or snapshot(text)
+    found: Snapshot | str | None = plain_snapshot(text)
+    if found is None:
+        from franklinwh_telemetry.inisyntax import snapshot  # noqa: PLC0415 - seldom needed
+
+        found = snapshot(text)
     if isinstance(found, str):
         return IniProblem(ProblemKind.MALFORMED, path, found)
     try:
@@ -213,44 +214,9 @@ def decode(data: bytes) -> str:
     return data.removeprefix(BOM).decode("utf-8", "surrogateescape")
 
 
-def split_lines(text: str) -> list[str]:
-    """The lines with their ends, split where configparser splits them."""
-    import io  # noqa: PLC0415 - nothing of this is needed while there is no file
-
-    return list(io.StringIO(text, newline=""))
-
-
-def snapshot(text: str) -> Snapshot | str:
-    """Every section with its own keys, `DEFAULT` among them and never lent; or what makes the text malformed."""
-    import configparser  # noqa: PLC0415 - costs milliseconds where the host has not loaded it
-
-    if "\0" in text:
-        return "it holds NUL bytes: save it as UTF-8 text"
-    lines = split_lines(text)
-    if sum(blanks * blanks for blanks in map(_blanks_in_key, lines)) > _MAX_BLANK_PAIRS:
-        return "it holds far more blanks than keys have"
-    parser = configparser.ConfigParser(interpolation=None, strict=True)
-    try:
-        parser.read_file(lines)
-    except configparser.DuplicateSectionError as error:
-        return f"line {error.lineno} opens a section for the second time"
-    except configparser.DuplicateOptionError as error:
-        return f"line {error.lineno} gives a key for the second time"
-    except configparser.MissingSectionHeaderError as error:
-        return f"line {error.lineno} stands before any [section]"
-    except configparser.Error as error:
-        errors = getattr(error, "errors", None)
-        line = errors[0][0] if errors else "?"
-        return f"line {line} is neither a [section] nor a key with a value"
-    lent = cast("dict[str, str]", parser.defaults())
-    defaults = dict(lent)
-    lent.clear()
-    return {"DEFAULT": defaults, **{name: dict(parser.items(name)) for name in parser.sections()}}
-
-
 def plain_snapshot(text: str) -> Snapshot | None:
     """
-    What `snapshot` finds in a text that has plain lines alone; None for any other.
+    What `inisyntax.snapshot` finds in a text that has plain lines alone; None for any other.
 
     It spares most commands `configparser`, which takes a millisecond to load and a sixth of one for its first file.
     Plain are, each from the first column on: a comment, a `[section]`, and a key of ASCII letters, digits and
@@ -276,12 +242,6 @@ def plain_snapshot(text: str) -> Snapshot | None:
             return None
         keys[key] = rest[1:].strip()
     return found
-
-
-def _blanks_in_key(line: str) -> int:
-    line = line.strip()
-    key = "" if line[:1] in ("#", ";") else line.partition("=")[0].partition(":")[0].rstrip()
-    return len(key) - sum(map(len, key.split()))
 
 
 def words_of(error: OSError | ValueError) -> str:

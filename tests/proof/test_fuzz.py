@@ -29,7 +29,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 
 from conftest import ROOT
 from doubles.records import VOCABULARY, make_record
-from franklinwh_telemetry import inifile
+from franklinwh_telemetry import inifile, inisyntax
 from franklinwh_telemetry.address import MAX_URL_LENGTH, BadDestination, split_url
 from franklinwh_telemetry.consent import Granted, read_consent
 from franklinwh_telemetry.denial import Denied
@@ -534,7 +534,7 @@ LONGEST: dict[str, Callable[[], object]] = {
     "ini of keys": ini_of(b"a = b\n"),
     "ini of one key": ini_of(b"a"),
     "ini of blanks in a key": ini_of(b"a "),
-    "ini of continued lines": lambda: inifile.snapshot("[telemetry]\na = b\n" + " c\n" * 300_000),
+    "ini of continued lines": lambda: inisyntax.snapshot("[telemetry]\na = b\n" + " c\n" * 300_000),
     "ini of sections": ini_of(b"[a\n"),
     "ini of brackets": ini_of(b"["),
     "ini of lines": ini_of(b"\n"),
