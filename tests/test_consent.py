@@ -15,7 +15,7 @@ import pytest
 import support
 from franklinwh_telemetry import inifile, lookup, process, system
 from franklinwh_telemetry.consent import HOST, Granted, host_consent, read_consent
-from franklinwh_telemetry.denial import DenialReason, Denied
+from franklinwh_telemetry.lookup import DenialReason, Denied
 from support import posix_only
 
 if TYPE_CHECKING:

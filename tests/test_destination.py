@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 import franklinwh_telemetry
 from franklinwh_telemetry.address import BadDestination, is_loopback
 from franklinwh_telemetry.consent import HOST, Granted, host_consent, read_consent
-from franklinwh_telemetry.denial import DenialReason, Denied
 from franklinwh_telemetry.destination import (
     FILE,
     Destination,
@@ -23,6 +22,7 @@ from franklinwh_telemetry.destination import (
     route,
     shortened,
 )
+from franklinwh_telemetry.lookup import DenialReason, Denied
 
 APP = "franklinwh-cloud"
 

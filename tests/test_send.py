@@ -16,9 +16,9 @@ import support
 from doubles.leaks import nothing_leaks  # noqa: F401 - an autouse fixture
 from doubles.records import VOCABULARY, make_record
 from franklinwh_telemetry import Telemetry, Vocabulary, event, statefolder, system
-from franklinwh_telemetry.denial import Denied
 from franklinwh_telemetry.launch import command_line, environment, mark_alive
 from franklinwh_telemetry.lock import Lock
+from franklinwh_telemetry.lookup import Denied
 from franklinwh_telemetry.sender import __main__ as sender_main
 from franklinwh_telemetry.sender import send, standing
 from franklinwh_telemetry.sender.claim import sweep_leftovers

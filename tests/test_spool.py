@@ -19,9 +19,9 @@ from franklinwh_telemetry import Granted, Telemetry, Vocabulary, event, room, st
 from franklinwh_telemetry import manifest as manifest_module
 from franklinwh_telemetry import spool as spool_module
 from franklinwh_telemetry.consent import read_consent
-from franklinwh_telemetry.denial import Denied
 from franklinwh_telemetry.destination import Destination, parse_destination, route
 from franklinwh_telemetry.lock import Lock
+from franklinwh_telemetry.lookup import Denied
 from franklinwh_telemetry.manifest import MAX_MANIFEST_BYTES, Manifest
 from franklinwh_telemetry.spool import (
     MAX_AGE_MS,

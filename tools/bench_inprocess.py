@@ -117,7 +117,7 @@ def recorded(pending: int, number: int, *, launching: bool) -> Samples:
 
 def opened(reporter: Telemetry) -> Spool:
     """The spool of the yes that holds here."""
-    from franklinwh_telemetry.denial import Denied  # noqa: PLC0415
+    from franklinwh_telemetry.lookup import Denied  # noqa: PLC0415
     from franklinwh_telemetry.spool import Spool, open_spool  # noqa: PLC0415
 
     allowed, root = reporter.permission(), reporter.state_root()

@@ -81,7 +81,6 @@ SUBJECTS = (
     python("event.py", "event"),
     python("value.py", "value"),
     python("consent.py", "consent"),
-    python("denial.py", "consent"),
     python("lookup.py", "consent"),
     python("vocabulary.py", "vocabulary"),
     python("entry.py", "vocabulary"),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from franklinwh_telemetry import process as _process  # noqa: F401 - notes the working directory before it changes
 from franklinwh_telemetry.consent import Granted, read_consent
-from franklinwh_telemetry.denial import Denied
+from franklinwh_telemetry.lookup import Denied
 from franklinwh_telemetry.recorder import Telemetry
 from franklinwh_telemetry.vocabulary import Vocabulary
 

@@ -9,8 +9,8 @@ import sys
 from typing import TYPE_CHECKING, Final, Protocol
 
 from franklinwh_telemetry import process, system
-from franklinwh_telemetry.denial import DenialReason, Denied
 from franklinwh_telemetry.guard import guard
+from franklinwh_telemetry.lookup import DenialReason, Denied
 
 if TYPE_CHECKING:
     from typing import TextIO

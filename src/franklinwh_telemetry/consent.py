@@ -9,9 +9,8 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, NoReturn, final
 
-from franklinwh_telemetry.denial import DenialReason, Denied
 from franklinwh_telemetry.event import parse_execution_uuid
-from franklinwh_telemetry.lookup import MACHINE_INI, Lookup
+from franklinwh_telemetry.lookup import MACHINE_INI, DenialReason, Denied, Lookup
 from franklinwh_telemetry.value import Value
 
 if TYPE_CHECKING:

@@ -14,8 +14,7 @@ from franklinwh_telemetry.address import (
     origin,
     split_url,
 )
-from franklinwh_telemetry.denial import DenialReason, Denied
-from franklinwh_telemetry.lookup import NO, YES
+from franklinwh_telemetry.lookup import NO, YES, DenialReason, Denied
 from franklinwh_telemetry.value import Value
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Final
 
 from franklinwh_telemetry import event, process
 from franklinwh_telemetry.consent import HOST
-from franklinwh_telemetry.denial import DenialReason, Denied
 from franklinwh_telemetry.guard import guard
+from franklinwh_telemetry.lookup import DenialReason, Denied
 from franklinwh_telemetry.recorder import Telemetry
 from franklinwh_telemetry.scope import exit_status, status_succeeded, succeeded
 

@@ -10,10 +10,10 @@ import os
 import time
 from typing import TYPE_CHECKING, final
 
-from franklinwh_telemetry.denial import Denied
 from franklinwh_telemetry.destination import route
 from franklinwh_telemetry.guard import guard, note_refusal, remember_state_folder
 from franklinwh_telemetry.launch import launch
+from franklinwh_telemetry.lookup import Denied
 from franklinwh_telemetry.manifest import Manifest
 from franklinwh_telemetry.spool import Spool, assigned_uuid, open_spool
 from franklinwh_telemetry.statefolder import FolderRefusal

@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from franklinwh_telemetry import event, process
 from franklinwh_telemetry.consent import host_consent, read_consent
-from franklinwh_telemetry.denial import DenialReason, Denied
 from franklinwh_telemetry.guard import guard
-from franklinwh_telemetry.lookup import parse_application
+from franklinwh_telemetry.lookup import DenialReason, Denied, parse_application
 from franklinwh_telemetry.scope import CommandScope, result_succeeded
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Final, final
 
 from franklinwh_telemetry import event
-from franklinwh_telemetry.denial import Denied
 from franklinwh_telemetry.destination import FILE
+from franklinwh_telemetry.lookup import Denied
 from franklinwh_telemetry.plain import counted, moment
 from franklinwh_telemetry.plan import UUID_NOTE, Plan, example_event, plan_on
 from franklinwh_telemetry.spool import existing_spools

@@ -10,9 +10,9 @@ import time
 from typing import TYPE_CHECKING, Final, final
 
 from franklinwh_telemetry import guard
-from franklinwh_telemetry.denial import Denied
 from franklinwh_telemetry.destination import FILE
 from franklinwh_telemetry.foresight import foresee
+from franklinwh_telemetry.lookup import Denied
 from franklinwh_telemetry.spool import PLACES, existing_spools
 from franklinwh_telemetry.statefolder import FolderRefusal, Tally, check_folder, read_small
 

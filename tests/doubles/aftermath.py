@@ -19,7 +19,7 @@ import support
 from doubles.posthog import KNOWN_KEY, PostHogDouble
 from doubles.records import make_record
 from franklinwh_telemetry import Telemetry, Vocabulary, event, testing
-from franklinwh_telemetry.denial import Denied
+from franklinwh_telemetry.lookup import Denied
 from franklinwh_telemetry.sender.journal import Journal
 from franklinwh_telemetry.sender.loopback import LoopbackReceiver
 from franklinwh_telemetry.sender.posthog import NAMESPACE

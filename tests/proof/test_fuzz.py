@@ -32,7 +32,6 @@ from doubles.records import VOCABULARY, make_record
 from franklinwh_telemetry import inifile, inisyntax
 from franklinwh_telemetry.address import MAX_URL_LENGTH, BadDestination, split_url
 from franklinwh_telemetry.consent import Granted, read_consent
-from franklinwh_telemetry.denial import Denied
 from franklinwh_telemetry.destination import Destination, choose, parse_destination
 from franklinwh_telemetry.event import (
     MAX_RECORD_BYTES,
@@ -43,7 +42,7 @@ from franklinwh_telemetry.event import (
     parse_execution_uuid,
 )
 from franklinwh_telemetry.inifile import MAX_INI_BYTES, Ini, IniProblem
-from franklinwh_telemetry.lookup import parse_application
+from franklinwh_telemetry.lookup import Denied, parse_application
 from franklinwh_telemetry.manifest import APPLICATION, MAX_MANIFEST_BYTES, Manifest
 from franklinwh_telemetry.sender import otlp, posthog
 from franklinwh_telemetry.sender.acknowledge import Accepted, Refused, Trouble, judge

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, Final
 from franklinwh_telemetry.asking import turn_on
 from franklinwh_telemetry.consent import HOST
 from franklinwh_telemetry.consenting import erase, turn_off
-from franklinwh_telemetry.denial import Denied
 from franklinwh_telemetry.launch import environment, is_python
+from franklinwh_telemetry.lookup import Denied
 from franklinwh_telemetry.plain import INTERRUPTED, NOBODY_READS, is_closed_pipe, printable, say
 
 if TYPE_CHECKING:

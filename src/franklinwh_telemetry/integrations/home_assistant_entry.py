@@ -14,9 +14,8 @@ import time
 from typing import TYPE_CHECKING, Any, Final, final
 
 from franklinwh_telemetry import event, launch
-from franklinwh_telemetry.denial import DenialReason, Denied
 from franklinwh_telemetry.guard import guard
-from franklinwh_telemetry.lookup import environment_denial
+from franklinwh_telemetry.lookup import DenialReason, Denied, environment_denial
 from franklinwh_telemetry.permission import Permission
 from franklinwh_telemetry.recorder import Telemetry
 from franklinwh_telemetry.spool import SENDER_LIFETIME_S, Spool

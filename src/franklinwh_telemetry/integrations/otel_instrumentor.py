@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from opentelemetry.instrumentation.instrumentor import BaseInstrumentor  # type: ignore[attr-defined]
 
-from franklinwh_telemetry.denial import Denied
 from franklinwh_telemetry.dispatch import default_telemetry
 from franklinwh_telemetry.integrations.franklinwh_cloud import instrument, uninstrument
+from franklinwh_telemetry.lookup import Denied
 
 if TYPE_CHECKING:
     from collections.abc import Collection

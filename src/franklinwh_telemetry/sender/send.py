@@ -11,9 +11,9 @@ from enum import IntEnum
 from typing import TYPE_CHECKING, Final
 
 from franklinwh_telemetry import event
-from franklinwh_telemetry.denial import Denied
 from franklinwh_telemetry.launch import mark_alive
 from franklinwh_telemetry.lock import Lock
+from franklinwh_telemetry.lookup import Denied
 from franklinwh_telemetry.sender.__main__ import GRACE_S, wait_for_more
 from franklinwh_telemetry.sender.claim import claim, put_back, something_waits, sweep_leftovers, unread
 from franklinwh_telemetry.sender.standing import consent_again, still_granted

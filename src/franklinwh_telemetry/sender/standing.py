@@ -7,10 +7,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from franklinwh_telemetry.consent import HOST, host_consent, read_consent
-from franklinwh_telemetry.denial import DenialReason, Denied
 from franklinwh_telemetry.destination import route
 from franklinwh_telemetry.inifile import IniProblem, ProblemKind
 from franklinwh_telemetry.inifile import read as read_ini
+from franklinwh_telemetry.lookup import DenialReason, Denied
 from franklinwh_telemetry.manifest import APPLICATION, ARGUMENT, INI, routed_by
 
 if TYPE_CHECKING:
