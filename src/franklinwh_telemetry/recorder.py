@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections import deque
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final
 
 from franklinwh_telemetry import event, process
 from franklinwh_telemetry.consent import host_consent, read_consent
@@ -19,6 +19,7 @@ from franklinwh_telemetry.scope import CommandScope, result_succeeded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from typing import TypeVar
     from uuid import UUID
 
     from franklinwh_telemetry.consent import Granted
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
     HostConsent = Callable[[], "bool | UUID"]
 
-Result = TypeVar("Result")
+    Result = TypeVar("Result")
 
 MAX_QUEUED: Final = 1_000
 """What an event loop may record between two `flush()` calls; beyond it the oldest are dropped, counted."""

@@ -7,19 +7,19 @@ from __future__ import annotations
 import os
 import sys
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final
 
 from franklinwh_telemetry import process
 from franklinwh_telemetry.guard import guard
 
 if TYPE_CHECKING:
     from types import TracebackType
-    from typing import Any
+    from typing import Any, TypeVar
 
     from franklinwh_telemetry.recorder import Telemetry
     from franklinwh_telemetry.vocabulary import Command
 
-Wrapped = TypeVar("Wrapped")
+    Wrapped = TypeVar("Wrapped")
 
 _LONG: Final = 2**63
 """Beyond C's long Python gives the system -1."""

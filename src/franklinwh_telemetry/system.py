@@ -11,14 +11,14 @@ import os
 import stat
 import sys
 import time
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     import subprocess
     from collections.abc import Callable, Mapping
-    from typing import TypeGuard
+    from typing import TypeGuard, TypeVar
 
-Result = TypeVar("Result")
+    Result = TypeVar("Result")
 
 # No flag keeps descriptors from children: `os.open` itself does, on every system.
 BYTES: Final[int] = getattr(os, "O_BINARY", 0)

@@ -7,15 +7,16 @@ Imported where something is decorated, not by a whole program under `Telemetry.r
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Generator
     from types import TracebackType
+    from typing import TypeVar
 
     from franklinwh_telemetry.scope import CommandScope, Run
 
-Wrapped = TypeVar("Wrapped")
+    Wrapped = TypeVar("Wrapped")
 
 _GENERATOR: Final = 0x20
 _COROUTINE: Final = 0x80
