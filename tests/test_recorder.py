@@ -13,7 +13,7 @@ from uuid import UUID
 import pytest
 
 import support
-from franklinwh_telemetry import Telemetry, Vocabulary, guard
+from franklinwh_telemetry import Telemetry, Vocabulary, guard, loopqueue
 from franklinwh_telemetry.testing import errors_raised
 from support import CONSENT, VERSION_4, posix_only
 
@@ -181,6 +181,28 @@ def test_queue_is_bounded_and_forgets_when_consent_goes(installed):
     Path("franklinwh.ini").write_text("[telemetry]\nenabled = false\n")
     installed.flush()
     assert support.waiting() == []
+
+
+def test_threads_that_are_first_at_once_share_a_queue(installed, monkeypatch):
+    """An event that another thread's loop records while this one's queue is being made is not lost with it."""
+    make, others = loopqueue.LoopQueue, []
+
+    async def record():
+        with installed.command("status"):
+            await asyncio.sleep(0)
+
+    def make_late():
+        if not others:
+            others.append(threading.Thread(target=asyncio.run, args=(record(),)))
+            others[0].start()
+            others[0].join()
+        return make()
+
+    monkeypatch.setattr(loopqueue, "LoopQueue", make_late)
+    asyncio.run(record())
+    installed.flush()
+
+    assert len(support.waiting()) == 2
 
 
 @pytest.mark.parametrize("trouble", ["in_the_way", "full"])

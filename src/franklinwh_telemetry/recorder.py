@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections import deque
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from franklinwh_telemetry import event, process
 from franklinwh_telemetry.consent import host_consent, read_consent
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from franklinwh_telemetry.consent import Granted
+    from franklinwh_telemetry.loopqueue import LoopQueue
     from franklinwh_telemetry.permission import Permission
     from franklinwh_telemetry.scope import Run
     from franklinwh_telemetry.stamps import Stamps
@@ -33,9 +33,6 @@ if TYPE_CHECKING:
     HostConsent = Callable[[], "bool | UUID"]
 
     Result = TypeVar("Result")
-
-MAX_QUEUED: Final = 1_000
-"""What an event loop may record between two `flush()` calls; beyond it the oldest are dropped, counted."""
 
 STATE_VARIABLES: Final = ("STATE_DIRECTORY", "XDG_STATE_HOME", "HOME", "LOCALAPPDATA")
 """What `statefolder.state_root` goes by: while they stay the same, so does the folder."""
@@ -54,6 +51,8 @@ class Telemetry:
 
     No method raises an error of ours, prints, or waits for a network.
     """
+
+    _queue: LoopQueue | None = None
 
     def __init__(
         self,
@@ -76,9 +75,6 @@ class Telemetry:
         self.literal = destination
         self._consent = consent
         self._state_directory = state_directory
-        self._queue: deque[tuple[str, event.Record]] = deque(maxlen=MAX_QUEUED)
-        self._flushed_by: object = None
-        self._dropped = 0
         self._last: tuple[tuple[object, ...], Permission | Denied] | None = None
         self._emptied: tuple[tuple[str | None, ...], Stamps] | None = None
 
@@ -154,7 +150,7 @@ class Telemetry:
             process.random_bytes,
         )
         if root is None:
-            self._enqueue(allowed, made)
+            self._needed_queue().put(allowed.manifest.folder_name(), made, self.flush)
             return True
         return allowed.write(root, [made])
 
@@ -174,20 +170,8 @@ class Telemetry:
         written, such as on a full disk, waits for the next `flush()`.
         """
         with guard:
-            waiting = [self._queue.popleft() for _ in range(len(self._queue))]
-            allowed = self.permission() if waiting else None
-            if allowed is None or isinstance(allowed, Denied):
-                return
-            folder_name = allowed.manifest.folder_name()
-            records = [record for name, record in waiting if name == folder_name]
-            dropped, self._dropped = self._dropped, 0
-            written = False
-            try:
-                written = allowed.write(self.state_root(), records, dropped=dropped)
-            finally:
-                if not written:
-                    self._dropped += dropped
-                    self._put(folder_name, records)
+            if self._queue is not None:
+                self._queue.write(self)
 
     def discard(self) -> None:
         """
@@ -196,7 +180,7 @@ class Telemetry:
         For a host whose switch was just turned off. A sender under way stops before its next request.
         """
         with guard:
-            self._queue.clear()
+            self._clear_queue()
             self.discard_from(None)
 
     def discard_from(self, source: str | None) -> None:
@@ -229,7 +213,7 @@ class Telemetry:
         granted = self._ask()
         if isinstance(granted, Denied):
             if granted.reason is DenialReason.DISABLED:
-                self._queue.clear()
+                self._clear_queue()
                 self.discard_from(granted.where)
             return granted
         return self._routed(granted, argument)
@@ -285,15 +269,13 @@ class Telemetry:
             config=self.config,
         )
 
-    def _enqueue(self, allowed: Permission, record: event.Record) -> None:
-        if self._flushed_by is not process.at_exit:
-            if self._flushed_by is not None:
-                self._queue.clear()  # a test has an end of its own, and nothing from before it
-            self._flushed_by = process.at_exit
-            process.at_exit(self.flush)
-        self._put(allowed.manifest.folder_name(), [record])
+    def _needed_queue(self) -> LoopQueue:
+        if self._queue is None:
+            from franklinwh_telemetry.loopqueue import LoopQueue  # noqa: PLC0415 - only for event loops
 
-    def _put(self, folder_name: str, records: list[event.Record]) -> None:
-        for record in records:
-            self._dropped += len(self._queue) == MAX_QUEUED
-            self._queue.append((folder_name, record))
+            return cast("LoopQueue", vars(self).setdefault("_queue", LoopQueue()))  # of two first threads one makes it
+        return self._queue
+
+    def _clear_queue(self) -> None:
+        if self._queue is not None:
+            self._queue.clear()

@@ -72,6 +72,11 @@ class Gateway:
         return self.hass.data["franklinwh_telemetry"][self.entry.entry_id]
 
     @property
+    def queued(self) -> list[Any]:
+        """The records that wait in memory."""
+        return list(self.telemetry._queue or ())
+
+    @property
     def uuid(self) -> str | None:
         """The UUID in Home Assistant's store."""
         path = self.folder / "execution_uuid"

@@ -153,14 +153,14 @@ async def test_a_call_of_several_entries_is_recorded_under_none(house):
     for data in ({}, {"entity_id": [one.entity_id("switch"), two.entity_id("switch")]}, {"entity_id": "all"}):
         await handler(ServiceCall(house.hass, DOMAIN, "set_mode", data))
 
-    assert [len(gateway.telemetry._queue) for gateway in (one, two)] == [0, 0]
+    assert [len(gateway.queued) for gateway in (one, two)] == [0, 0]
 
 
 async def test_a_call_without_a_target(sharing):
     """Where the integration has one entry alone, a call that names none belongs to it."""
     await action("set_mode")(coroutine_function)(ServiceCall(sharing.hass, DOMAIN, "set_mode"))
 
-    assert len(sharing.telemetry._queue) == 1
+    assert len(sharing.queued) == 1
 
 
 async def test_an_entry_given_to_the_decorator(house):
@@ -170,10 +170,10 @@ async def test_an_entry_given_to_the_decorator(house):
     call = ServiceCall(house.hass, DOMAIN, "set_mode", {"config_entry_id": yes.entry.entry_id})
 
     await action("set_mode", entry=no.entry)(coroutine_function)(call)
-    assert len(yes.telemetry._queue) == 0
+    assert len(yes.queued) == 0
     await action("set_mode", entry=yes.entry)(coroutine_function)(call)
 
-    assert (len(yes.telemetry._queue), no.telemetry.has_uuid) == (1, False)
+    assert (len(yes.queued), no.telemetry.has_uuid) == (1, False)
 
 
 @pytest.mark.parametrize("owner", [None, object(), MagicMock()], ids=["nothing", "an object", "a mock"])
@@ -181,7 +181,7 @@ async def test_what_belongs_to_nobody(sharing, owner):
     """What has no entry, as in the tests of an integration, runs as if it were not wrapped."""
     assert await action("set_mode")(coroutine_function)(owner) == "done"
 
-    assert list(sharing.telemetry._queue) == []
+    assert sharing.queued == []
 
 
 async def test_polls_are_left_alone(sharing):
@@ -189,7 +189,7 @@ async def test_polls_are_left_alone(sharing):
     await sharing.entry.runtime_data.async_refresh()
     await sharing.house.pass_minutes(2)
 
-    assert list(sharing.telemetry._queue) == []
+    assert sharing.queued == []
 
 
 async def test_polls_on_request_are_capped(sharing):
@@ -218,7 +218,7 @@ async def test_a_poll_before_the_yes_does_not_count(gateway):
 
     await update(gateway.entry.runtime_data)
 
-    assert len(gateway.telemetry._queue) == 1
+    assert len(gateway.queued) == 1
 
 
 async def test_mistakes_of_a_developer_are_told(hass, gateway):

@@ -99,11 +99,11 @@ async def test_toggled_off_in_the_front_end(sharing, front_end):
     await sharing.set_mode()
     await sharing.flush()
     await sharing.select()
-    assert (len(sharing.waiting), len(sharing.telemetry._queue), sharing.uuid is not None) == (1, 1, True)
+    assert (len(sharing.waiting), len(sharing.queued), sharing.uuid is not None) == (1, 1, True)
 
     await save_form(front_end, sharing, share_usage=False)
 
-    assert (sharing.waiting, list(sharing.telemetry._queue), sharing.uuid) == ([], [], None)
+    assert (sharing.waiting, sharing.queued, sharing.uuid) == ([], [], None)
     assert [spool.manifest() for spool in sharing.spools] == [None]
     await sharing.set_mode()
     await sharing.flush()
@@ -233,7 +233,7 @@ async def test_an_ini_that_says_no_later(sharing):
     assert (sharing.waiting, [spool.manifest() for spool in sharing.spools]) == ([], [None])
 
     await sharing.set_mode()
-    assert list(sharing.telemetry._queue) == []
+    assert sharing.queued == []
     sharing.house.say("")
     await sharing.flush()
     await sharing.set_mode()
@@ -248,7 +248,7 @@ async def test_a_variable_that_says_no_wins(sharing, monkeypatch, name, text):
 
     await sharing.set_mode()
 
-    assert list(sharing.telemetry._queue) == []
+    assert sharing.queued == []
 
 
 async def test_no_file_is_looked_at_in_the_loop(sharing, monkeypatch):
@@ -298,4 +298,4 @@ async def test_withdrawn_while_an_action_runs(sharing, monkeypatch):
 
     await sharing.set_mode()
 
-    assert (list(sharing.telemetry._queue), sharing.telemetry.has_uuid) == ([], False)
+    assert (sharing.queued, sharing.telemetry.has_uuid) == ([], False)

@@ -148,7 +148,7 @@ async def test_unloading_flushes(sharing, monkeypatch):
     await sharing.house.stop()
     with pytest.raises(ServiceValidationError):
         await sharing.set_mode()
-    assert list(sharing.telemetry._queue) == []
+    assert sharing.queued == []
     flushed = []
     monkeypatch.setattr(type(sharing.telemetry), "flush_and_launch", lambda _self: flushed.append(1))
     await sharing.flush()
@@ -189,7 +189,7 @@ async def test_a_burst_is_bounded(sharing):
     """Between two flushes at most 1,000 events wait in memory; how many more there were is counted."""
     for _ in range(1_005):
         await sharing.turn("on")
-    assert len(sharing.telemetry._queue) == 1_000
+    assert len(sharing.queued) == 1_000
 
     await sharing.flush()
 

@@ -13,7 +13,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, Final, final
 
-from franklinwh_telemetry import event, launch
+from franklinwh_telemetry import event, launch, loopqueue  # noqa: F401 - the last for the first record, in the loop
 from franklinwh_telemetry.guard import guard
 from franklinwh_telemetry.lookup import DenialReason, Denied, environment_denial
 from franklinwh_telemetry.permission import Permission
