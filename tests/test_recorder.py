@@ -185,7 +185,8 @@ def test_queue_is_bounded_and_forgets_when_consent_goes(installed):
 
 def test_threads_that_are_first_at_once_share_a_queue(installed, monkeypatch):
     """An event that another thread's loop records while this one's queue is being made is not lost with it."""
-    make, others = loopqueue.LoopQueue, []
+    make = loopqueue.LoopQueue
+    others: list[threading.Thread] = []
 
     async def record():
         with installed.command("status"):

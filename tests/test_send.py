@@ -15,7 +15,7 @@ import pytest
 import support
 from doubles.leaks import nothing_leaks  # noqa: F401 - an autouse fixture
 from doubles.records import VOCABULARY, make_record
-from franklinwh_telemetry import Telemetry, Vocabulary, event, statefolder, system
+from franklinwh_telemetry import Telemetry, Vocabulary, event, kernel, statefolder
 from franklinwh_telemetry.launch import command_line, environment, mark_alive
 from franklinwh_telemetry.lock import Lock
 from franklinwh_telemetry.lookup import Denied
@@ -363,7 +363,7 @@ def test_what_a_killed_sender_had_claimed_is_taken_over():
 
 WATCHED = """
 import sys
-from franklinwh_telemetry.system import start_watchdog
+from franklinwh_telemetry.kernel import start_watchdog
 start_watchdog(3.0, 2)
 from franklinwh_telemetry.sender.send import drain
 drain(sys.argv[1], grace_s=0)
@@ -401,7 +401,7 @@ def test_the_watchdog_ends_a_hanging_sender():
 def test_the_watchdog_comes_first(monkeypatch):
     """A sender's lifetime, the wait included, is set before the spool is looked at."""
     started: list[float] = []
-    monkeypatch.setattr(system, "start_watchdog", lambda lifetime_s, _status: started.append(lifetime_s))
+    monkeypatch.setattr(kernel, "start_watchdog", lambda lifetime_s, _status: started.append(lifetime_s))
     monkeypatch.setattr(sender_main, "GRACE_S", 0.2)
     monkeypatch.setattr(os, "nice", lambda _: 0, raising=False)
     assert sender_main.main([str(Path("nowhere").resolve())]) == Ending.UNUSABLE

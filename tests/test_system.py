@@ -179,7 +179,7 @@ def test_a_windows_erase_outlives_a_waiting_sender(tmp_path):
 @linux_only
 def test_a_windows_sender_ends_in_time(tmp_path):
     """Without the kernel's alarm a thread ends the process, with the exit status asked for."""
-    code = "from franklinwh_telemetry import system; system.start_watchdog(0.2, 2); import time; time.sleep(60)"
+    code = "from franklinwh_telemetry import kernel; kernel.start_watchdog(0.2, 2); import time; time.sleep(60)"
     assert Machine("win32", tmp_path).run(code).returncode == 2
 
 

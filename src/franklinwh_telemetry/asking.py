@@ -8,7 +8,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Final, Protocol
 
-from franklinwh_telemetry import process, system
+from franklinwh_telemetry import kernel, process
 from franklinwh_telemetry.guard import guard
 from franklinwh_telemetry.lookup import DenialReason, Denied
 
@@ -86,7 +86,7 @@ def ask(question: str) -> bool | None:
 def is_in_foreground() -> bool:
     """Whether this process may read what is typed."""
     try:
-        return system.is_in_foreground(sys.stdin.fileno())
+        return kernel.is_in_foreground(sys.stdin.fileno())
     except (OSError, ValueError):  # no file behind it: nothing can stop us
         return True
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 
-from franklinwh_telemetry import system
+from franklinwh_telemetry import kernel, system
 from franklinwh_telemetry.statefolder import FolderRefusal, check_folder, ground_of
 
 
@@ -20,6 +20,6 @@ def foresee(path: str) -> FolderRefusal | None:
         return FolderRefusal.NOT_WRITABLE
     if not system.is_own(os.stat(ground[0])):
         return FolderRefusal.FOREIGN_OWNER
-    if not system.has_room(ground[0]):
+    if not kernel.has_room(ground[0]):
         return FolderRefusal.NO_SPACE
     return None if os.access(ground[0], os.W_OK | os.X_OK) else FolderRefusal.NOT_WRITABLE

@@ -9,7 +9,7 @@ import os
 from enum import Enum
 from typing import Final
 
-from franklinwh_telemetry import system
+from franklinwh_telemetry import kernel, system
 from franklinwh_telemetry.inifile import identity, words_of
 
 _NEW_FLAGS: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | system.OURS
@@ -61,7 +61,7 @@ def replace(path: str, status: os.stat_result, data: bytes) -> tuple[EditRefusal
         return _classify(error)
     try:
         try:
-            if not system.take_over(descriptor, path, status):
+            if not kernel.take_over(descriptor, path, status):
                 return EditRefusal.OWNER, ""
             _fill(descriptor, data)
         finally:

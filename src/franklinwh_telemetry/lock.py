@@ -8,7 +8,7 @@ import os
 import time
 from typing import Final, final
 
-from franklinwh_telemetry import system
+from franklinwh_telemetry import kernel, system
 
 _POLL_S: Final = 0.05
 
@@ -27,7 +27,7 @@ class Lock:
         """Take the lock, waiting at most *wait_s* seconds; False if another process holds it. OSError if no file."""
         descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | system.OURS, 0o600)
         deadline_s = time.monotonic() + wait_s
-        while not system.try_lock(descriptor):
+        while not kernel.try_lock(descriptor):
             if time.monotonic() >= deadline_s:
                 system.close(descriptor)
                 return False
@@ -38,6 +38,6 @@ class Lock:
     def release(self) -> None:
         """Let the lock go; harmless when it is not held."""
         if self._descriptor is not None:
-            system.unlock(self._descriptor)
+            kernel.unlock(self._descriptor)
             system.close(self._descriptor)
             self._descriptor = None

@@ -11,7 +11,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Final, final
 
-from franklinwh_telemetry import system
+from franklinwh_telemetry import kernel
 from franklinwh_telemetry.launch import command_line, environment
 from franklinwh_telemetry.plain import counted
 from franklinwh_telemetry.plan import Told
@@ -116,7 +116,7 @@ def _wait_for(spool: Spool, watched: Callable[[], None]) -> Ending:
 
 def _end(process: subprocess.Popen[bytes], spool: Spool) -> None:
     """End a sender that is no longer wanted: first so that it tidies up, then in any case."""
-    system.interrupt(process)
+    kernel.interrupt(process)
     try:
         process.wait(_GENTLY_S)
     except subprocess.TimeoutExpired:

@@ -33,13 +33,13 @@ def main(arguments: list[str]) -> int:
         import site  # noqa: PLC0415 - put off until now; what `.pth` files add may hold what follows
 
         site.main()
-    from franklinwh_telemetry import system  # noqa: PLC0415 - after the wait, as all that follows
+    from franklinwh_telemetry import kernel  # noqa: PLC0415 - after the wait, as all that follows
     from franklinwh_telemetry.sender.send import Ending, drain  # noqa: PLC0415
     from franklinwh_telemetry.sender.surroundings import forget_otel_environment  # noqa: PLC0415
     from franklinwh_telemetry.spool import SENDER_LIFETIME_S  # noqa: PLC0415
     from franklinwh_telemetry.statefolder import check_folder  # noqa: PLC0415
 
-    system.start_watchdog(SENDER_LIFETIME_S - (time.monotonic() - began_s), _UNUSABLE)
+    kernel.start_watchdog(SENDER_LIFETIME_S - (time.monotonic() - began_s), _UNUSABLE)
     forget_otel_environment()
     if check_folder(arguments[0]) is not True:
         return Ending.UNUSABLE
