@@ -79,11 +79,13 @@ def python(module: str, *tests: str, only: tuple[str, ...] = ()) -> Subject:
 
 SUBJECTS = (
     python("event.py", "event"),
+    python("decoding.py", "event"),
     python("value.py", "value"),
     python("consent.py", "consent"),
     python("denial.py", "consent"),
     python("lookup.py", "consent"),
     python("vocabulary.py", "vocabulary"),
+    python("lines.py", "vocabulary"),
     python("entry.py", "vocabulary"),
     python("destination.py", "destination"),
     python("address.py", "destination"),
