@@ -512,6 +512,18 @@ class TestParse:
         """A quote without its end is no line, and other blanks belong to the word."""
         assert str(_vocabulary("show", "show --all").parse(line)) == OTHER
 
+    @pytest.mark.parametrize("line", ["net  scan", " net scan", "net scan\n", "net\tscan", "net\r\nscan"])
+    def test_blanks_of_a_text_that_is_listed(self, line):
+        """More blanks, or others, between the words of a listed command change nothing, with a grammar or without."""
+        for vocabulary in (_vocabulary("net scan"), Vocabulary(["net scan"])):
+            assert str(vocabulary.parse(line)) == "net scan"
+
+    @pytest.mark.parametrize("line", ["net\xa0scan", "net\u2028scan", "net\x0bscan", "net scan\x1f", "\u3000net scan"])
+    def test_blanks_that_belong_to_the_word(self, line):
+        """What only Python takes for a blank makes another word of it."""
+        for vocabulary in (_vocabulary("net scan"), Vocabulary(["net scan"])):
+            assert str(vocabulary.parse(line)) == OTHER
+
     def test_any_sequence(self):
         """A line is any sequence of texts."""
         assert str(_vocabulary("show").parse(UserList(["show"]))) == "show"
