@@ -10,16 +10,15 @@ from hypothesis import strategies as st
 
 from doubles.records import EXECUTION_UUID, VOCABULARY, make_record
 from franklinwh_telemetry import event
+from franklinwh_telemetry.decoding import RecordRefusal, decode
 from franklinwh_telemetry.event import (
     MAX_EXECUTED_AT_MS,
     MAX_LATENCY_MS,
     MAX_RECORD_BYTES,
     CommandEvent,
     Record,
-    RecordRefusal,
     clamp_executed_at_ms,
     clamp_latency_ms,
-    decode,
     draw_execution_uuid,
     encode,
     parse_execution_uuid,

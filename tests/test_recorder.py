@@ -584,6 +584,25 @@ def test_status_says_which_rule_decided(installed):
     assert "DO_NOT_TRACK" in off.decision
 
 
+def test_a_listed_line_is_recorded_without_what_reads_lines_and_records():
+    """For a line that is listed word for word, neither what reads it by a grammar nor what reads records is loaded."""
+    Path("franklinwh.ini").write_text(CONSENT)
+    code = """
+import sys
+from franklinwh_telemetry import Telemetry
+from franklinwh_telemetry.vocabularies import franklinwh_cloud
+Telemetry("franklinwh-cloud", franklinwh_cloud.vocabulary()).run(lambda: None, ["energy", "--describe"])
+print(*sorted(name.rpartition(".")[2] for name in sys.modules if name.startswith("franklinwh_telemetry.")))
+"""
+    ended = support.run_python(code)
+
+    assert ended.stderr == ""
+    assert facts() == [("energy --describe", True)]
+    loaded = set(ended.stdout.split())
+    assert {"event", "vocabulary"} <= loaded
+    assert loaded.isdisjoint({"clickreading", "decoding", "entry", "grammar", "lines", "reading"})
+
+
 def test_importing_and_recording_loads_no_opentelemetry():
     """Neither import nor record nor flush loads OpenTelemetry, requests or click, or starts a thread."""
     Path("franklinwh.ini").write_text(CONSENT)

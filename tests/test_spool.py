@@ -19,6 +19,7 @@ from franklinwh_telemetry import Granted, Telemetry, Vocabulary, event, room, st
 from franklinwh_telemetry import manifest as manifest_module
 from franklinwh_telemetry import spool as spool_module
 from franklinwh_telemetry.consent import read_consent
+from franklinwh_telemetry.decoding import decode
 from franklinwh_telemetry.destination import Destination, parse_destination, route
 from franklinwh_telemetry.lock import Lock
 from franklinwh_telemetry.lookup import Denied
@@ -52,10 +53,11 @@ with testing.errors_raised():
 APPENDING = """
 import os, sys
 from franklinwh_telemetry import Vocabulary, event
+from franklinwh_telemetry.decoding import decode
 from franklinwh_telemetry.spool import Spool
 spool = Spool(sys.argv[1])
 vocabulary = Vocabulary(["status"])
-of = event.decode(sys.stdin.buffer.readline(), vocabulary)
+of = decode(sys.stdin.buffer.readline(), vocabulary)
 for number in range(1200):
     spool.append(event.make_record(of.event, os.urandom), 1_750_000_000_000 + number)
 """
@@ -505,7 +507,7 @@ def test_a_reader_never_sees_half_a_record():
             for name in os.listdir(spool.path("new"))[-20:]:
                 data = spool.read(name)
                 if data is not None:
-                    assert isinstance(event.decode(data, vocabulary), event.Record)
+                    assert isinstance(decode(data, vocabulary), event.Record)
                     seen += 1
     finally:
         writer.kill()

@@ -255,7 +255,7 @@ class TestData:
         code = (
             "import sys; from franklinwh_telemetry.vocabularies.franklinwh_cloud import vocabulary; vocabulary();"
             "print([name for name in sys.modules if name.split('.')[0] in ('franklinwh_cloud', 'argparse')"
-            " or name.endswith(('_grammar', '.grammar', '.reading', '.entry'))])"
+            " or name.endswith(('_grammar', '.grammar', '.reading', '.entry', '.lines'))])"
         )
         result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 

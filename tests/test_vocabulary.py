@@ -15,6 +15,7 @@ import typer
 from hypothesis import given
 from hypothesis import strategies as st
 
+import support
 from franklinwh_telemetry import entry
 from franklinwh_telemetry.grammar import Grammar
 from franklinwh_telemetry.vocabularies import franklinwh_cloud
@@ -512,6 +513,18 @@ class TestParse:
         """A quote without its end is no line, and other blanks belong to the word."""
         assert str(_vocabulary("show", "show --all").parse(line)) == OTHER
 
+    @pytest.mark.parametrize("line", ["net  scan", " net scan", "net scan\n", "net\tscan", "net\r\nscan"])
+    def test_blanks_of_a_text_that_is_listed(self, line):
+        """More blanks, or others, between the words of a listed command change nothing, with a grammar or without."""
+        for vocabulary in (_vocabulary("net scan"), Vocabulary(["net scan"])):
+            assert str(vocabulary.parse(line)) == "net scan"
+
+    @pytest.mark.parametrize("line", ["net\xa0scan", "net\u2028scan", "net\x0bscan", "net scan\x1f", "\u3000net scan"])
+    def test_blanks_that_belong_to_the_word(self, line):
+        """What only Python takes for a blank makes another word of it."""
+        for vocabulary in (_vocabulary("net scan"), Vocabulary(["net scan"])):
+            assert str(vocabulary.parse(line)) == OTHER
+
     def test_any_sequence(self):
         """A line is any sequence of texts."""
         assert str(_vocabulary("show").parse(UserList(["show"]))) == "show"
@@ -533,8 +546,25 @@ class TestParse:
         assert (vocabulary.execution(["net"]), vocabulary.is_informational(["net"])) == (None, True)
 
     def test_never_informational_without_grammar(self):
-        """Without a grammar nothing is known about help or version."""
-        assert not any(Vocabulary(["show"]).is_informational(line) for line in ("", "--help", "show --help", ["-h"]))
+        """Without a grammar nothing is known about help or version, nor about options."""
+        vocabulary = Vocabulary(["show", "show --as csv"])
+
+        assert not any(vocabulary.is_informational(line) for line in ("", "--help", "show --help", ["-h"]))
+        assert vocabulary.option_value("show --as csv", "--as") is None
+
+
+def test_a_mere_list_needs_nothing_that_reads_lines():
+    """Words and texts are looked up by this module alone, listed or not, where one blank stands between words."""
+    ran = support.run_python(
+        "import sys\n"
+        "from franklinwh_telemetry import Vocabulary\n"
+        "words = Vocabulary(['net scan', 'set-mode'])\n"
+        "words.check()\n"
+        "print(*map(words.parse, ('net scan', 'set_mode', 'set-mode', ['net', 'scan'], ['x'], None)), sep=', ')\n"
+        "print({'entry', 'grammar', 'lines', 'reading'} & {name.rpartition('.')[2] for name in sys.modules})\n"
+    )
+
+    assert (ran.stdout, ran.stderr) == ("net scan, other, set-mode, net scan, other, other\nset()\n", "")
 
 
 @pytest.mark.parametrize(

@@ -79,10 +79,12 @@ def python(module: str, *tests: str, only: tuple[str, ...] = ()) -> Subject:
 
 SUBJECTS = (
     python("event.py", "event"),
+    python("decoding.py", "event"),
     python("value.py", "value"),
     python("consent.py", "consent"),
     python("lookup.py", "consent"),
     python("vocabulary.py", "vocabulary"),
+    python("lines.py", "vocabulary"),
     python("entry.py", "vocabulary"),
     python("destination.py", "destination"),
     python("address.py", "destination"),

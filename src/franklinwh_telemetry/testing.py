@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final, final
 from uuid import UUID
 
 from franklinwh_telemetry import dispatch, event, guard, iniedit, process
+from franklinwh_telemetry.decoding import RecordRefusal, decode
 from franklinwh_telemetry.guard import TelemetryError as TelemetryError  # noqa: PLC0414 - so that tests may name it
 from franklinwh_telemetry.inifile import section_name
 from franklinwh_telemetry.launch import SENDER_MARK
@@ -217,8 +218,8 @@ class Captured:
                 vocabulary = Vocabulary(manifest.commands)
                 for name in spool.names():
                     data = spool.read(name)
-                    record = None if data is None else event.decode(data, vocabulary)
-                    if isinstance(record, event.RecordRefusal):
+                    record = None if data is None else decode(data, vocabulary)
+                    if isinstance(record, RecordRefusal):
                         raise TelemetryError(f"{application}: {record.value}")
                     if record is not None:
                         found.append((name, record))

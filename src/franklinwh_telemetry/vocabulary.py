@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any, Final, final
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from franklinwh_telemetry.entry import Entry
     from franklinwh_telemetry.grammar import Grammar
-    from franklinwh_telemetry.reading import Reading
+    from franklinwh_telemetry.lines import Lines
 
 OTHER: Final = "other"
 """What every line is called that no listed command matches."""
@@ -88,7 +87,7 @@ class Vocabulary:
     `check()`.
     """
 
-    __slots__ = ("_entries", "_grammar", "_lines", "_make_grammar", "_members", "_texts", "_until_interrupted")
+    __slots__ = ("_finished", "_grammar", "_lines", "_members", "_texts", "_until_interrupted")
 
     def __init__(
         self,
@@ -99,9 +98,8 @@ class Vocabulary:
         unfinished: Iterable[str] | None = None,
     ) -> None:
         self._texts = tuple(commands)
-        self._make_grammar = grammar if callable(grammar) else None
-        self._grammar = None if callable(grammar) else grammar
-        self._entries: dict[str, dict[tuple[str, ...], list[Entry]]] = {}
+        self._grammar = grammar
+        self._lines: Lines | None = None
         if not _are_plain(self._texts):
             from franklinwh_telemetry.entry import check_texts  # noqa: PLC0415 - seldom needed
 
@@ -114,8 +112,8 @@ class Vocabulary:
         unlisted = sorted(self._until_interrupted.difference(self._texts))
         if unlisted:
             raise ValueError(f"{unlisted[0]!r} is marked as running until interrupted, but is not listed")
-        self._lines = frozenset(() if unfinished is None else self._texts).difference(unfinished or ())
-        if self._grammar is not None:
+        self._finished = frozenset(() if unfinished is None else self._texts).difference(unfinished or ())
+        if not callable(grammar):
             self.check()
 
     def check(self) -> None:
@@ -124,16 +122,12 @@ class Vocabulary:
 
         Done at once where the grammar was given, and not a function that makes it.
         """
-        grammar = self._needed_grammar()
-        if grammar is not None:
-            from franklinwh_telemetry.entry import entries_by_word  # noqa: PLC0415 - a mere list does not need it
-
-            self._entries = entries_by_word(self._texts, grammar)
-            lines, self._lines = self._lines, frozenset()  # until they are found right, the grammar reads them
-            for text in lines:
-                if self.execution(text.split(" ")) != self._member(text):
-                    raise ValueError(f"{text!r} is unfinished: it alone is no line that the program takes")
-            self._lines = lines
+        lines = self._by_grammar()
+        if lines is not None:
+            lines.take_apart()
+            finished, self._finished = self._finished, frozenset()  # until they are found right, the grammar reads them
+            lines.check_finished(finished)
+            self._finished = finished
 
     @classmethod
     def from_parser(cls, program: Any, commands: Iterable[str] | None = None, **rest: Any) -> Vocabulary:
@@ -175,33 +169,20 @@ class Vocabulary:
         the earlier one on a tie. Positional words that nothing asks for change nothing; unknown options, missing
         values, invalid choices and unknown subcommands make it `other`, and so do help and version.
         """
-        text = self._exactly(line)
-        return self._member(text) if text is not None else self._named(self._read(line))
+        return self.execution(line) or self.other
 
     def execution(self, line: str | Sequence[str]) -> Command | None:
         """What `parse` says of *line*, or None where it `is_informational`; the line is read once."""
-        text = self._exactly(line)
-        if text is not None:
-            return self._member(text)
-        reading = self._read(line)
-        return None if self._informs(reading) else self._named(reading)
-
-    def _named(self, reading: Reading | None) -> Command:
-        if reading is None or reading.rejected or reading.informed:
-            return self.other
-        for entry in self._entries_of(reading):
-            if entry.is_in(reading):
-                return self._member(entry.text)
-        return self.other
+        command = self._exactly(line)
+        if command is not None:
+            return command
+        lines = self._by_grammar()
+        text = OTHER if lines is None else lines.execution(line)
+        return None if text is None else self._member(text)
 
     def is_informational(self, line: str | Sequence[str]) -> bool:
         """Whether *line* only asks for help or version, or names no command where the program has subcommands."""
-        return self._exactly(line) is None and self._informs(self._read(line))
-
-    def _informs(self, reading: Reading | None) -> bool:
-        if reading is None or self._grammar is None:
-            return False
-        return reading.informed or bool(self._grammar.subcommands and not reading.path and not reading.rejected)
+        return self.execution(line) is None
 
     def option_value(self, line: str | Sequence[str], name: str) -> str | None:
         """
@@ -209,9 +190,8 @@ class Vocabulary:
 
         For use on this machine only. Of a line that is in error, what argparse would have read before the error.
         """
-        reading = self._read(line)
-        values = reading.given.get(name) if reading is not None else None
-        return values[-1] if values else None
+        lines = self._by_grammar()
+        return None if lines is None else lines.option_value(line, name)
 
     def is_until_interrupted(self, command: Command) -> bool:
         """Whether ending the *command* with Ctrl-C is its success."""
@@ -229,44 +209,31 @@ class Vocabulary:
             command = self._members[text] = Command(text, _SEAL)
         return command
 
-    def _exactly(self, line: object) -> str | None:
-        """The listed text that *line* is word by word: one that needs no grammar, a text, or where there is none."""
+    def _exactly(self, line: object) -> Command | None:
+        """The listed command that *line* is word by word: one that needs no grammar, a text, or where there is none."""
         if isinstance(line, str):
-            text = " ".join(_split_at_blanks(line))
-            return text if text in self._members else None
-        words = _words(line) or []
-        text = " ".join(words)
-        if self._grammar is None and self._make_grammar is None:
-            return text if text in self._members else None
-        return text if text in self._lines and len(words) == text.count(" ") + 1 else None
+            text = " ".join(line.split())
+            if text != line:
+                from franklinwh_telemetry.lines import split_at_blanks  # noqa: PLC0415 - few have other or more blanks
 
-    def _read(self, line: object) -> Reading | None:
-        words = _words(line)
-        grammar = self._needed_grammar()
-        if grammar is None or words is None:
-            return None
-        from franklinwh_telemetry.reading import read  # noqa: PLC0415 - a mere list does not need it
+                text = " ".join(split_at_blanks(line))
+            is_listed = text in self._members
+        else:
+            words = line if isinstance(line, Sequence) and all(isinstance(word, str) for word in line) else ()
+            text = " ".join(words)
+            if self._grammar is None:
+                is_listed = text in self._members
+            else:
+                is_listed = text in self._finished and len(words) == text.count(" ") + 1
+        return self._member(text) if is_listed else None
 
-        return read(grammar, words)
+    def _by_grammar(self) -> Lines | None:
+        """What reads lines, made for the first that needs it; None for a mere list."""
+        if self._lines is None and self._grammar is not None:
+            from franklinwh_telemetry.lines import Lines  # noqa: PLC0415 - most lines are known without it
 
-    def _needed_grammar(self) -> Grammar | None:
-        if self._grammar is None and self._make_grammar is not None:
-            self._grammar = self._make_grammar()
-        return self._grammar
-
-    def _entries_of(self, reading: Reading) -> Iterable[Entry]:
-        """The entries of the line's subcommand, those that ask for the most first; unless checked, what it may be."""
-        from franklinwh_telemetry.entry import ROOT, candidates, entries_by_path  # noqa: PLC0415 - as above
-
-        word = reading.path[0] if reading.path else ROOT
-        below = self._entries.get(word)
-        if below is None and self._grammar is not None:
-            texts = (text for text in self._texts if text.split(" ", 1)[0] == word)
-            try:
-                below = entries_by_path(candidates(texts, reading, self._grammar), self._grammar)
-            except ValueError:  # of which `check` tells: a line is no place for it
-                return ()
-        return below.get(reading.path, ()) if below else ()
+            self._lines = Lines(self._texts, self._grammar, OTHER)
+        return self._lines
 
 
 def _are_plain(texts: Sequence[str]) -> bool:
@@ -275,24 +242,3 @@ def _are_plain(texts: Sequence[str]) -> bool:
         return False
     together = " ".join(("", *texts, ""))
     return together.isprintable() and "  " not in together and max(map(len, texts), default=0) <= MAX_COMMAND_CHARS
-
-
-def _words(line: object) -> list[str] | None:
-    """The words of a line; None where it has none that a shell would pass on."""
-    if isinstance(line, str):
-        if "'" in line or '"' in line or "\\" in line:
-            import shlex  # noqa: PLC0415 - seldom needed
-
-            try:
-                return shlex.split(line)
-            except ValueError:
-                return None
-        return _split_at_blanks(line)
-    if isinstance(line, Sequence) and all(isinstance(word, str) for word in line):
-        return list(line)
-    return None
-
-
-def _split_at_blanks(text: str) -> list[str]:
-    """Split where a shell does; unlike `str.split`, no-break spaces and line separators stay."""
-    return [word for word in text.replace("\t", " ").replace("\n", " ").replace("\r", " ").split(" ") if word]

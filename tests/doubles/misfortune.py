@@ -18,6 +18,7 @@ import pytest
 import support
 from doubles.records import VOCABULARY
 from franklinwh_telemetry import Vocabulary, event
+from franklinwh_telemetry.decoding import decode
 from franklinwh_telemetry.sender.loopback import LoopbackReceiver
 
 if TYPE_CHECKING:
@@ -153,7 +154,7 @@ def waiting_records() -> list[dict[str, Any]]:
     found = []
     for spool in support.spools():
         for name in spool.names():
-            record = event.decode(spool.read(name) or b"", vocabulary)
+            record = decode(spool.read(name) or b"", vocabulary)
             if isinstance(record, event.Record):
                 found.append({"span_id": f"{record.span_id:016x}", "command": record.event.command.text})
     return found

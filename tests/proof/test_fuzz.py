@@ -32,12 +32,11 @@ from doubles.records import VOCABULARY, make_record
 from franklinwh_telemetry import inifile, inisyntax
 from franklinwh_telemetry.address import MAX_URL_LENGTH, BadDestination, split_url
 from franklinwh_telemetry.consent import Granted, read_consent
+from franklinwh_telemetry.decoding import RecordRefusal, decode
 from franklinwh_telemetry.destination import Destination, choose, parse_destination
 from franklinwh_telemetry.event import (
     MAX_RECORD_BYTES,
     Record,
-    RecordRefusal,
-    decode,
     encode,
     parse_execution_uuid,
 )

@@ -25,7 +25,8 @@ from doubles.misfortune import REMEDY
 from doubles.posthog import KNOWN_KEY, PostHogDouble
 from doubles.scale import FULL
 from doubles.weather import Certificates, Front, Reach
-from franklinwh_telemetry import Vocabulary, event
+from franklinwh_telemetry import Vocabulary
+from franklinwh_telemetry.decoding import decode
 from franklinwh_telemetry.event import Record
 from franklinwh_telemetry.launch import SENDER_MARK
 from franklinwh_telemetry.sender.loopback import LoopbackReceiver
@@ -250,7 +251,7 @@ def clear(home: Home, receiver: Receiver, **during: object) -> Story:
 def records(home: Home) -> list[Record]:
     """The records that wait."""
     vocabulary = Vocabulary(["status"])
-    found = [event.decode(spool.read(name) or b"", vocabulary) for spool in home.spools() for name in spool.names()]
+    found = [decode(spool.read(name) or b"", vocabulary) for spool in home.spools() for name in spool.names()]
     return [record for record in found if isinstance(record, Record)]
 
 

@@ -9,7 +9,8 @@ import re
 import stat
 from typing import TYPE_CHECKING, Final
 
-from franklinwh_telemetry import event, system
+from franklinwh_telemetry import system
+from franklinwh_telemetry.decoding import RecordRefusal, decode
 from franklinwh_telemetry.spool import CROWD, MAX_RECORDS
 from franklinwh_telemetry.statefolder import discard
 from franklinwh_telemetry.vocabulary import Vocabulary
@@ -17,6 +18,7 @@ from franklinwh_telemetry.vocabulary import Vocabulary
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from franklinwh_telemetry.event import Record
     from franklinwh_telemetry.manifest import Manifest
     from franklinwh_telemetry.spool import Spool
 
@@ -27,7 +29,7 @@ _TEMPORARY: Final = re.compile(r".+\.\d+\.[0-9a-f]{8}")
 """How `statefolder` names what it is about to rename: with the number of the process, and four random bytes."""
 
 
-def claim(spool: Spool, manifest: Manifest, now_ms: int) -> dict[int, tuple[str, event.Record]]:
+def claim(spool: Spool, manifest: Manifest, now_ms: int) -> dict[int, tuple[str, Record]]:
     """
     Take over what waits, what a killed sender had claimed too: by span id, its file and the record, oldest first.
 
@@ -40,14 +42,14 @@ def claim(spool: Spool, manifest: Manifest, now_ms: int) -> dict[int, tuple[str,
     _move_all(spool, "new", "claimed")
     # Read after the records: a program that lists other commands names them before it records the first.
     vocabulary = Vocabulary((spool.manifest() or manifest).commands)
-    records: dict[int, tuple[str, event.Record]] = {}
+    records: dict[int, tuple[str, Record]] = {}
     for name in sorted(_names(spool, "claimed"), reverse=True):
         path = spool.path(f"claimed/{name}")
         data = spool.read(name)
         if data is None and _is_there(path):
             continue
-        parsed = event.RecordRefusal.NOT_JSON if data is None else event.decode(data, vocabulary)
-        if isinstance(parsed, event.RecordRefusal):
+        parsed = RecordRefusal.NOT_JSON if data is None else decode(data, vocabulary)
+        if isinstance(parsed, RecordRefusal):
             spool.tally.add(f"refused_record_{parsed.name.lower()}")
         elif len(records) >= MAX_RECORDS:
             spool.tally.add("dropped_spool_full")

@@ -11,6 +11,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING, Final
 
 from franklinwh_telemetry import event
+from franklinwh_telemetry.decoding import decode
 from franklinwh_telemetry.launch import mark_alive
 from franklinwh_telemetry.lock import Lock
 from franklinwh_telemetry.lookup import Denied
@@ -240,5 +241,5 @@ def pending_records(spool: Spool) -> list[event.Record]:
         return []
     vocabulary = Vocabulary(manifest.commands)
     names = spool.names_within_bounds(int(time.time() * 1000))
-    parsed = [event.decode(spool.read(name) or b"", vocabulary) for name in names]
+    parsed = [decode(spool.read(name) or b"", vocabulary) for name in names]
     return [record for record in parsed if isinstance(record, event.Record)]
