@@ -207,7 +207,7 @@ class Telemetry:
         root = self.state_root()
         if not isinstance(root, str):
             return
-        from franklinwh_telemetry.spool import existing_spools  # noqa: PLC0415 - only where something may wait
+        from franklinwh_telemetry.backlog import existing_spools  # noqa: PLC0415 - only where something may wait
         from franklinwh_telemetry.statefolder import Stamps  # noqa: PLC0415
 
         stamps = Stamps(os.path.join(root, self.application))
