@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from franklinwh_telemetry.spool import Spool, existing_applications, existing_spools
+from franklinwh_telemetry.backlog import Backlog, existing_applications, existing_spools
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -114,12 +114,12 @@ def applications() -> list[str]:
     return existing_applications(state_root())
 
 
-def spools(application: str = APPLICATION) -> list[Spool]:
+def spools(application: str = APPLICATION) -> list[Backlog]:
     """The spools of an application."""
     return list(existing_spools(state_root(), application))
 
 
-def only_spool(application: str = APPLICATION) -> Spool:
+def only_spool(application: str = APPLICATION) -> Backlog:
     """The one spool there is."""
     (spool,) = spools(application)
     return spool

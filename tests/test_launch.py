@@ -608,6 +608,19 @@ def test_host_loads_no_sender(consented, senders):
     assert not [name for name in modules if name.startswith("franklinwh_telemetry.sender")]
 
 
+def test_a_later_host_loads_nothing_that_it_does_not_call(consented, senders):
+    """Where the spool is there with a manifest like ours, neither its readers nor what would write it are loaded."""
+    code = HOST + "import sys\nprint(*sorted(sys.modules))\n"
+    loaded = [
+        {name.removeprefix("franklinwh_telemetry.") for name in support.run_python(code).stdout.split()}
+        for _ in range(2)
+    ]
+
+    first, later = ({"backlog", "lock", "manifestfile", "room", "status"} & modules for modules in loaded)
+    assert (first, later) == ({"manifestfile"}, set())
+    assert {"manifest", "spool"} <= loaded[1]
+
+
 @linux
 def test_no_zombie_in_a_host_that_lives_on(telemetry, senders):
     """A sender that has ended is collected with the host's next record."""

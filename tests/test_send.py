@@ -16,6 +16,7 @@ import support
 from doubles.leaks import nothing_leaks  # noqa: F401 - an autouse fixture
 from doubles.records import VOCABULARY, make_record
 from franklinwh_telemetry import Telemetry, Vocabulary, event, kernel, statefolder
+from franklinwh_telemetry.backlog import Backlog
 from franklinwh_telemetry.launch import command_line, environment, mark_alive
 from franklinwh_telemetry.lock import Lock
 from franklinwh_telemetry.lookup import Denied
@@ -42,17 +43,17 @@ def say_yes(url: str, more: str = "") -> None:
     INI.write_text(f"{CONSENT}endpoint = {url}\n{more}")
 
 
-def open_as_host(**settings) -> Spool:
+def open_as_host(**settings) -> Backlog:
     """The spool of the yes that holds now, made as a host makes it."""
     telemetry = Telemetry(APPLICATION, VOCABULARY, **settings)
     allowed = telemetry.permission()
     assert not isinstance(allowed, Denied)
     spool = open_spool(support.state_root(), allowed.manifest, allowed.granted)
     assert isinstance(spool, Spool)
-    return spool
+    return Backlog(spool.folder)
 
 
-def filled(url: str, count: int = 3, **settings) -> Spool:
+def filled(url: str, count: int = 3, **settings) -> Backlog:
     """A spool in which *count* records wait, whose span ids are 1 to *count*."""
     say_yes(url)
     spool = open_as_host(**settings)
@@ -60,7 +61,7 @@ def filled(url: str, count: int = 3, **settings) -> Spool:
     return spool
 
 
-def put(spool: Spool, *numbers: int) -> None:
+def put(spool: Backlog, *numbers: int) -> None:
     """Records put into the spool, numbered, in the order of their numbers; without looking for room."""
     for number in numbers:
         name = f"{now_ms() - 100_000 + number:015d}-{number:016x}"
@@ -77,15 +78,15 @@ def numbers_in(request) -> set[int]:
     return {int.from_bytes(span.span_id, "big") for span in resource.scope_spans[0].spans}
 
 
-def waiting(spool: Spool) -> list[int]:
+def waiting(spool: Backlog) -> list[int]:
     return [int(name[16:], 16) for name in spool.names()]
 
 
-def listing(spool: Spool) -> list[str]:
+def listing(spool: Backlog) -> list[str]:
     return sorted(str(path.relative_to(spool.folder)) for path in Path(spool.folder).rglob("*"))
 
 
-def start_sender(spool: Spool) -> subprocess.Popen[bytes]:
+def start_sender(spool: Backlog) -> subprocess.Popen[bytes]:
     """A real sender, started as a host starts it, that does not wait for a burst."""
     Path(spool.path("wake")).touch()
     return subprocess.Popen(
@@ -534,7 +535,7 @@ def test_a_no_between_two_requests_stops_the_second(withdraw):
     assert spool.tally.read() == {"discarded_on_withdrawal": 4, "senders_completed": 1}
 
 
-def host_spool(url: str) -> Spool:
+def host_spool(url: str) -> Backlog:
     INI.unlink(missing_ok=True)
     spool = open_as_host(consent=lambda: True, destination=url)
     put(spool, 1, 2, 3)
@@ -902,7 +903,7 @@ def test_what_was_accepted_before_a_trouble_has_left():
     assert spool.tally.read()["delivered"] == 4
 
 
-def pause_s(spool: Spool, began_s: float) -> tuple[float, float]:
+def pause_s(spool: Backlog, began_s: float) -> tuple[float, float]:
     """The least and the most that the pause in the spool can have been drawn as."""
     trouble = read_trouble(spool)
     assert trouble is not None
@@ -910,7 +911,7 @@ def pause_s(spool: Spool, began_s: float) -> tuple[float, float]:
     return trouble.until_ms / 1000 - time.time(), trouble.until_ms / 1000 - began_s
 
 
-def between(spool: Spool, began_s: float, least_s: float, most_s: float) -> bool:
+def between(spool: Backlog, began_s: float, least_s: float, most_s: float) -> bool:
     low_s, high_s = pause_s(spool, began_s)
     return low_s <= most_s and high_s >= least_s - 0.01
 

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
 import subprocess
 import sys
@@ -14,13 +13,13 @@ from typing import Any
 import pytest
 
 import support
+from doubles.opening import granted, opened, said_yes  # noqa: F401 - an autouse fixture
 from doubles.records import VOCABULARY, make_record
 from franklinwh_telemetry import Granted, Telemetry, Vocabulary, event, room, statefolder, testing
-from franklinwh_telemetry import manifest as manifest_module
 from franklinwh_telemetry import spool as spool_module
 from franklinwh_telemetry.consent import read_consent
 from franklinwh_telemetry.decoding import decode
-from franklinwh_telemetry.destination import Destination, parse_destination, route
+from franklinwh_telemetry.destination import Destination, parse_destination
 from franklinwh_telemetry.lock import Lock
 from franklinwh_telemetry.lookup import Denied
 from franklinwh_telemetry.manifest import MAX_MANIFEST_BYTES, Manifest
@@ -61,33 +60,6 @@ of = decode(sys.stdin.buffer.readline(), vocabulary)
 for number in range(1200):
     spool.append(event.make_record(of.event, os.urandom), 1_750_000_000_000 + number)
 """
-
-
-def granted(application: str = APPLICATION, ini: str | Path = "franklinwh.ini") -> Granted:
-    given = read_consent(application, config=str(ini))
-    assert isinstance(given, Granted)
-    return given
-
-
-def opened(
-    given: Granted | None = None,
-    *,
-    literal: str | None = None,
-    vocabulary: Vocabulary = VOCABULARY,
-) -> Spool:
-    """The spool of a yes, as a host opens it; by default that of `franklinwh.ini`."""
-    given = given or granted()
-    destination = route(given, literal=literal)
-    assert isinstance(destination, Destination)
-    spool = open_spool(support.state_root(), Manifest.of(given, destination, vocabulary, 1), given)
-    assert isinstance(spool, Spool)
-    return spool
-
-
-@pytest.fixture(autouse=True)
-def said_yes():
-    """A working directory whose ini says yes."""
-    Path("franklinwh.ini").write_text(CONSENT)
 
 
 def at_once(code: str, count: int, *arguments: str) -> list[str]:
@@ -237,19 +209,6 @@ def test_a_clock_before_1970_is_no_error():
     assert spool.names() == ["000000000000000-0000000000000001"]
 
 
-def test_waiting_records_are_read_from_both_places():
-    """What a sender has claimed waits as well, the oldest first."""
-    spool = opened()
-    for number in (2, 1, 3):
-        spool.append(make_record(number), NOW_MS + number)
-    names = spool.names()
-    os.rename(spool.path(f"new/{names[1]}"), spool.path(f"claimed/{names[1]}"))
-
-    assert spool.names() == names == sorted(names)
-    assert [spool.read(name) for name in names] == [event.encode(make_record(number)) for number in (1, 2, 3)]
-    assert spool.read("missing") is None
-
-
 def test_one_spool_for_each_yes():
     """Another ini, application or destination has another folder; the same yes always the same."""
     Path("other.ini").write_text(CONSENT)
@@ -303,110 +262,6 @@ def test_records_of_one_yes_do_not_meet_those_of_another():
         "http://127.0.0.1:1/v1/traces",
         "http://127.0.0.1:2/v1/traces",
     }
-
-
-def test_a_vocabulary_that_outgrows_the_manifest_forgets_the_others():
-    """What another program may record is kept beside one's own as long as the file stays readable."""
-    many = [f"{number:0190}" for number in range(700)]
-    opened(vocabulary=Vocabulary(many))
-    spool = opened(vocabulary=Vocabulary([f"{number:0190}" for number in range(700, 1400)]))
-
-    manifest = spool.manifest()
-    assert manifest is not None
-    assert (len(manifest.commands), set(manifest.commands) & set(many)) == (700, set())
-
-
-def test_the_manifest_is_written_once():
-    """Only another command to be named, or a damaged one, writes it anew; programs that differ do not take turns."""
-    path = Path(opened().path("manifest.json"))
-    os.utime(path, (1, 1))
-    first = path.read_bytes()
-
-    opened().append(make_record(1), NOW_MS)
-    assert path.stat().st_mtime == 1
-
-    opened(vocabulary=Vocabulary(["status", "x"]))
-    assert path.stat().st_mtime != 1
-    assert json.loads(path.read_bytes())["commands"] == [*VOCABULARY.commands, "x"]
-    os.utime(path, (1, 1))
-    opened(vocabulary=Vocabulary(["status", "x"]))
-    opened()
-    assert path.stat().st_mtime == 1
-
-    path.write_bytes(b"surprise")
-    opened()
-    assert path.read_bytes() == first
-    assert sorted(os.listdir(Path(path).parent)) == ["claimed", "manifest.json", "manifest.lock", "new", "tmp"]
-
-
-@pytest.mark.parametrize("first", [True, False], ids=["no manifest yet", "a manifest"])
-def test_programs_that_differ_open_the_spool_at_the_same_moment(monkeypatch, first):
-    """Between one's look at the manifest and its writing another one writes: both lists are there afterwards."""
-    looked = statefolder.read_small
-    if not first:
-        opened()
-
-    def look(path, max_bytes):
-        found = looked(path, max_bytes)
-        if path.endswith("manifest.json"):
-            monkeypatch.setattr(spool_module, "read_small", looked)
-            opened(vocabulary=Vocabulary(["meanwhile"]))
-        return found
-
-    monkeypatch.setattr(spool_module, "read_small", look)
-    manifest = opened(vocabulary=Vocabulary(["mine"])).manifest()
-
-    assert manifest is not None
-    assert {"mine", "meanwhile"} <= set(manifest.commands)
-
-
-def test_a_list_is_added_while_nobody_else_adds_one():
-    """Who holds the lock is waited for, and what it has written is kept."""
-    spool = opened()
-    path = Path(spool.path("manifest.json"))
-    lock = Lock(spool.path("manifest.lock"))
-    assert lock.acquire()
-    other = threading.Thread(target=opened, kwargs={"vocabulary": Vocabulary(["mine"])})
-    other.start()
-    other.join(0.1)
-    fields = json.loads(path.read_bytes())
-    statefolder.replace(str(path), json.dumps({**fields, "commands": ["meanwhile"]}).encode())
-    lock.release()
-    other.join(60)
-
-    assert json.loads(path.read_bytes())["commands"] == ["meanwhile", "mine"]
-
-
-@posix_only
-def test_a_program_that_was_stopped_with_the_lock_holds_nobody_up(monkeypatch):
-    """The lock is not waited for for long; without it, what another writes at that very moment may be lost."""
-    monkeypatch.setattr(manifest_module, "_LOCK_WAIT_S", 0.0)
-    spool = opened()
-    lock = Lock(spool.path("manifest.lock"))
-    assert lock.acquire()
-    manifest = opened(vocabulary=Vocabulary(["mine"])).manifest()
-    lock.release()
-
-    assert manifest is not None
-    assert manifest.commands == (*VOCABULARY.commands, "mine")
-
-
-@posix_only
-def test_no_manifest_but_ours_is_read(tmp_path):
-    """A manifest that is missing, damaged, too large or a link is none: nothing may be sent then."""
-    spool = opened()
-    path = Path(spool.path("manifest.json"))
-    good = path.read_bytes()
-    assert spool.manifest() is not None
-
-    (tmp_path / "elsewhere").write_bytes(good)
-    for spoil in (path.unlink, lambda: path.symlink_to(tmp_path / "elsewhere")):
-        spoil()
-        assert spool.manifest() is None
-    path.unlink()
-    for data in (b"", good[:-1], good + b" " * MAX_MANIFEST_BYTES):
-        path.write_bytes(data)
-        assert spool.manifest() is None
 
 
 def test_only_a_real_yes_opens_a_spool():
@@ -635,42 +490,6 @@ def test_no_uuid_in_an_unsafe_folder():
     assert list(root.iterdir()) == []
 
 
-def test_empty_withdraws_the_grant_first(monkeypatch):
-    """The manifest goes before the first record, so that a sender at work stops; all goes, and is counted."""
-    spool = opened()
-    for number in range(3):
-        spool.append(make_record(number), NOW_MS + number)
-    name = spool.names()[0]
-    os.rename(spool.path(f"new/{name}"), spool.path(f"claimed/{name}"))
-    Path(spool.path("tmp/half")).touch()
-    Path(spool.path("new/folder/below")).mkdir(parents=True)
-    removed = []
-    unlink = os.unlink
-
-    def watched(path):
-        removed.append(os.path.basename(path))
-        unlink(path)
-
-    monkeypatch.setattr(os, "unlink", watched)
-
-    assert spool.empty() == 4
-    assert removed[0] == "manifest.json"
-    assert spool.names() == os.listdir(spool.path("tmp")) == []
-    assert spool.manifest() is None
-    assert spool.tally.read() == {"discarded_on_withdrawal": 4}
-    assert spool.empty() == 0
-
-
-def test_after_a_withdrawal_a_new_yes_starts_afresh():
-    """A spool that was emptied takes records again once there is a yes, with a manifest of its own."""
-    opened().append(make_record(1), NOW_MS)
-    opened().empty()
-    opened().append(make_record(2), NOW_MS)
-
-    assert opened().manifest() is not None
-    assert [record["span_id"] for record in support.waiting()] == ["0000000000000002"]
-
-
 def test_the_mark_of_life_fades():
     """A mark is believed for a sender's lifetime; an old one, or one from the future, stops no launch for ever."""
     spool = opened()
@@ -734,12 +553,3 @@ def test_a_record_that_cannot_be_put_in_place_leaves_nothing():
     with pytest.raises(OSError, match="new"):
         spool.append(make_record(1), NOW_MS)
     assert os.listdir(spool.path("tmp")) == []
-
-
-def test_state_that_is_not_ours_is_passed_over():
-    """Without a state folder there are no applications and no spools, and files among the spools are none."""
-    assert (support.applications(), support.spools()) == ([], [])
-    spool = opened()
-    Path(support.state_root(), "file").touch()
-    assert support.applications() == [APPLICATION]
-    assert [found.folder for found in support.spools()] == [spool.folder]

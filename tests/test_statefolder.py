@@ -458,6 +458,34 @@ def test_read_small_reads_plain_files_only(tmp_path):
         assert statefolder.read_small(f"{tmp_path}/{name}", 8) is None
 
 
+@pytest.mark.parametrize(
+    ("limit", "grows", "asked", "data"),
+    [
+        (262_144, False, [5], b"1234"),
+        (4, False, [5], b"1234"),
+        (2, False, [3], b"123"),
+        (262_144, True, [5, 262_140], b"12345678"),
+        (6, True, [5, 2], b"1234567"),
+        (4, True, [5, 0], b"12345"),
+    ],
+)
+def test_read_small_makes_room_for_what_there_is(tmp_path, monkeypatch, limit, grows, asked, data):
+    """It asks for no more than a file holds, and for the rest of one that has grown since, up to a byte too many."""
+    path, sizes, real = tmp_path / "file", [], os.read
+    path.write_bytes(b"1234")
+
+    def read(descriptor, size):
+        if grows:
+            path.write_bytes(b"12345678")
+        sizes.append(size)
+        return real(descriptor, size)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "read", read)
+        assert statefolder.read_small(str(path), limit) == data
+    assert sizes == asked
+
+
 @posix_only
 def test_discard_removes_what_stands_there_and_nothing_behind_a_link(tmp_path):
     """A file, a link or a whole folder goes and says so once; what a link points to stays."""

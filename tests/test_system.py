@@ -17,8 +17,8 @@ import pytest
 import support
 from doubles import simulated
 from franklinwh_telemetry import Telemetry, Vocabulary, foresight, launch, lookup, statefolder, system
+from franklinwh_telemetry.backlog import Backlog, existing_spools
 from franklinwh_telemetry.sender.loopback import LoopbackReceiver
-from franklinwh_telemetry.spool import Spool, existing_spools
 from franklinwh_telemetry.statefolder import FolderRefusal
 from support import APPLICATION, linux_only, posix_only
 
@@ -70,7 +70,7 @@ class Machine:
         ended = self.run(HOST)
         assert (ended.returncode, ended.stdout, ended.stderr) == (7, f"work done on {platform}\n", "")
 
-    def spools(self) -> list[Spool]:
+    def spools(self) -> list[Backlog]:
         """The spools in the state folder."""
         return list(existing_spools(str(self.state / statefolder.FOLDER_NAME), APPLICATION))
 

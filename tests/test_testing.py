@@ -26,11 +26,11 @@ from franklinwh_telemetry import (
     inifile,
     process,
 )
+from franklinwh_telemetry.backlog import existing_spools
 from franklinwh_telemetry.consenting import turn_off
 from franklinwh_telemetry.event import CommandEvent, Record
 from franklinwh_telemetry.launch import SENDER_MARK
 from franklinwh_telemetry.plan import plan_on
-from franklinwh_telemetry.spool import existing_spools
 from franklinwh_telemetry.testing import (
     EXECUTION_UUID,
     STARTED_AT_MS,

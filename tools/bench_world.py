@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bench_host import UUID
+from franklinwh_telemetry.backlog import Backlog
 from franklinwh_telemetry.launch import command_line
-from franklinwh_telemetry.spool import PLACES, Spool
+from franklinwh_telemetry.spool import PLACES
 
 HOST = Path(__file__).resolve().parent / "bench_host.py"
 HUNG_AFTER_S = 120.0
@@ -100,9 +101,9 @@ class World:
             stderr_lines=len(outputs[1].read_bytes().splitlines()),
         )
 
-    def spools(self) -> list[Spool]:
+    def spools(self) -> list[Backlog]:
         """The spools that were made here."""
-        return [Spool(str(path)) for path in self.state.glob("franklinwh-telemetry/*/spool-*")]
+        return [Backlog(str(path)) for path in self.state.glob("franklinwh-telemetry/*/spool-*")]
 
     def count(self, name: str) -> int:
         """A count of all spools together."""

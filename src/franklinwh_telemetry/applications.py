@@ -9,10 +9,10 @@ from typing import Final
 from uuid import UUID
 
 from franklinwh_telemetry import inifile
+from franklinwh_telemetry.backlog import existing_applications, existing_spools
 from franklinwh_telemetry.lookup import parse_application
 from franklinwh_telemetry.plan import looked_up
 from franklinwh_telemetry.recorder import Telemetry
-from franklinwh_telemetry.spool import existing_applications, existing_spools
 from franklinwh_telemetry.vocabularies import franklinwh_cloud
 from franklinwh_telemetry.vocabulary import Vocabulary
 

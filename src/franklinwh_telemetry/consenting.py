@@ -11,17 +11,18 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from franklinwh_telemetry import event, inifile, system
+from franklinwh_telemetry.backlog import assigned_texts, existing_spools
 from franklinwh_telemetry.lock import Lock
 from franklinwh_telemetry.plain import counted, printable
 from franklinwh_telemetry.plan import Told, edit, looked_up
-from franklinwh_telemetry.spool import SENDER_LIFETIME_S, assigned_texts, existing_spools
+from franklinwh_telemetry.spool import SENDER_LIFETIME_S
 from franklinwh_telemetry.statefolder import remove_quietly, replace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from franklinwh_telemetry.backlog import Backlog
     from franklinwh_telemetry.recorder import Telemetry
-    from franklinwh_telemetry.spool import Spool
 
 _LEAVING_S: Final = 5.0
 """How long a sender that has lost its lock may still stand in its folder, which Windows keeps as long."""
@@ -83,7 +84,7 @@ def _delete(folder: str, locked: _LockedSpools) -> bool:
     return not os.path.lexists(folder)
 
 
-def _withdraw(telemetry: Telemetry, spools: list[Spool], changes: dict[str, str]) -> Told:
+def _withdraw(telemetry: Telemetry, spools: list[Backlog], changes: dict[str, str]) -> Told:
     section = inifile.section_name(telemetry.application)
     lines: list[str] = []
     done = True

@@ -12,20 +12,21 @@ import time
 from typing import TYPE_CHECKING, Final, final
 
 from franklinwh_telemetry import kernel
+from franklinwh_telemetry.backlog import existing_spools
 from franklinwh_telemetry.launch import command_line, environment
 from franklinwh_telemetry.plain import counted
 from franklinwh_telemetry.plan import Told
 from franklinwh_telemetry.sender.send import Ending
-from franklinwh_telemetry.spool import SENDER_LIFETIME_S, existing_spools
+from franklinwh_telemetry.spool import SENDER_LIFETIME_S
 from franklinwh_telemetry.statefolder import remove_quietly, replace
 from franklinwh_telemetry.status import read_trouble
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from franklinwh_telemetry.backlog import Backlog
     from franklinwh_telemetry.console import Watch
     from franklinwh_telemetry.recorder import Telemetry
-    from franklinwh_telemetry.spool import Spool
 
 _POLL_S: Final = 0.2
 _GENTLY_S: Final = 3.0
@@ -74,7 +75,7 @@ def send_now(telemetry: Telemetry, watch: Watch | None = None) -> Told:
     return Told(lines, done=not left)
 
 
-def run_sender(spool: Spool, watched: Callable[[], None]) -> Ending:
+def run_sender(spool: Backlog, watched: Callable[[], None]) -> Ending:
     """
     Run one sender to its end; wait for another that is at work first, no longer than such a one can live.
 
@@ -93,7 +94,7 @@ def run_sender(spool: Spool, watched: Callable[[], None]) -> Ending:
         time.sleep(_POLL_S)
 
 
-def _wait_for(spool: Spool, watched: Callable[[], None]) -> Ending:
+def _wait_for(spool: Backlog, watched: Callable[[], None]) -> Ending:
     process = subprocess.Popen(  # noqa: S603 - our own module
         command_line(spool.folder),
         stdin=subprocess.DEVNULL,
@@ -114,7 +115,7 @@ def _wait_for(spool: Spool, watched: Callable[[], None]) -> Ending:
         raise
 
 
-def _end(process: subprocess.Popen[bytes], spool: Spool) -> None:
+def _end(process: subprocess.Popen[bytes], spool: Backlog) -> None:
     """End a sender that is no longer wanted: first so that it tidies up, then in any case."""
     kernel.interrupt(process)
     try:
@@ -128,7 +129,7 @@ def _end(process: subprocess.Popen[bytes], spool: Spool) -> None:
     remove_quietly(spool.path("wake"))
 
 
-def _watched(spool: Spool, total: int, watch: Watch | None) -> Callable[[], None]:
+def _watched(spool: Backlog, total: int, watch: Watch | None) -> Callable[[], None]:
     if watch is None:
         return lambda: None
     manifest, before, began_s = spool.manifest(), _delivered(spool), time.monotonic()
@@ -141,7 +142,7 @@ def _watched(spool: Spool, total: int, watch: Watch | None) -> Callable[[], None
     return look
 
 
-def _delivered(spool: Spool) -> int:
+def _delivered(spool: Backlog) -> int:
     return spool.tally.read().get("delivered", 0)
 
 

@@ -10,21 +10,21 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Final, final
 
 from franklinwh_telemetry import event
+from franklinwh_telemetry.backlog import existing_spools
 from franklinwh_telemetry.destination import FILE
 from franklinwh_telemetry.lookup import Denied
 from franklinwh_telemetry.plain import counted, moment
 from franklinwh_telemetry.plan import UUID_NOTE, Plan, example_event, plan_on
-from franklinwh_telemetry.spool import existing_spools
 from franklinwh_telemetry.statefolder import check_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from franklinwh_telemetry.backlog import Backlog
     from franklinwh_telemetry.console import Screen
     from franklinwh_telemetry.destination import Destination
     from franklinwh_telemetry.recorder import Telemetry
     from franklinwh_telemetry.sender.readable import Facts
-    from franklinwh_telemetry.spool import Spool
 
 NOTHING: Final = {
     "pending": "Nothing waits to be sent.",
@@ -210,7 +210,7 @@ def _answered(status: int | None, answer: str) -> str:
     return answer if status is None else f"answered {answer}"
 
 
-def _spools(telemetry: Telemetry) -> Iterator[Spool]:
+def _spools(telemetry: Telemetry) -> Iterator[Backlog]:
     root = telemetry.state_root()
     if isinstance(root, str):
         # What is no safe folder of this user's holds no request; `status` says so.

@@ -5,11 +5,11 @@ The spool: one small file an event, in a folder that belongs to exactly one yes.
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Final, final
+from typing import TYPE_CHECKING, Final
 
 from franklinwh_telemetry import event, system
 from franklinwh_telemetry.consent import Granted
-from franklinwh_telemetry.manifest import MAX_MANIFEST_BYTES, Manifest, short_name
+from franklinwh_telemetry.manifest import MAX_MANIFEST_BYTES, short_name
 from franklinwh_telemetry.statefolder import (
     FolderRefusal,
     Tally,
@@ -24,9 +24,9 @@ from franklinwh_telemetry.statefolder import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from uuid import UUID
 
+    from franklinwh_telemetry.manifest import Manifest
     from franklinwh_telemetry.room import Room
 
 MAX_RECORDS: Final = 1_000
@@ -49,12 +49,11 @@ _MARK_BELIEVED_S: Final = SENDER_LIFETIME_S + 5.0
 _BACKOFF_BELIEVED_S: Final = 2 * 24 * 60 * 60.0
 
 
-@final
 class Spool:
     """
     The records of one yes, and the marks by which hosts and senders see each other.
 
-    Whoever appends needs a `Granted` (`open_spool`); a sender opens a folder that is there (`existing_spools`).
+    Whoever appends needs a `Granted` (`open_spool`); who reads opens a folder that is there, as a `backlog.Backlog`.
     """
 
     __slots__ = ("_room", "folder", "tally")
@@ -107,53 +106,7 @@ class Spool:
         if os.path.exists(self.path(CROWD)):
             return False
         names = system.uninterrupted(os.listdir, self.path("new"))
-        return len(names) <= FEW and min(names, default="~") >= _oldest_allowed(now_ms)
-
-    def names(self) -> list[str]:
-        """The names of the records that wait, oldest first."""
-        return sorted(_listing(self.path("claimed")) + _listing(self.path("new")))
-
-    def names_within_bounds(self, now_ms: int) -> list[str]:
-        """Those of them that are within the bounds of `room`."""
-        oldest_allowed = _oldest_allowed(now_ms)
-        return [name for name in self.names()[-MAX_RECORDS:] if name >= oldest_allowed]
-
-    def read(self, name: str) -> bytes | None:
-        """The bytes of a record that waits, claimed or new."""
-        for place in ("claimed", "new"):
-            data = read_small(self.path(f"{place}/{name}"), event.MAX_RECORD_BYTES)
-            if data is not None:
-                return data
-        return None
-
-    def manifest(self) -> Manifest | None:
-        """The manifest, or None when it is missing or not ours to read: then nothing may be sent."""
-        data = read_small(self.path("manifest.json"), MAX_MANIFEST_BYTES)
-        return None if data is None or len(data) > MAX_MANIFEST_BYTES else Manifest.decode(data)
-
-    def manifest_trouble(self) -> str:
-        """What is wrong with a manifest that is there, and how to mend it; empty if nothing is, or if it is gone."""
-        path = self.path("manifest.json")
-        if not os.path.lexists(path) or self.manifest() is not None:
-            return ""
-        if os.path.isdir(path):
-            return f"{path} is a folder: remove it"
-        return (
-            f"{path} is unreadable, damaged or from a newer version: run a command of the program, which writes it "
-            "anew, or update this package"
-        )
-
-    def empty(self) -> int:
-        """Throw away every record, unsent, and say how many; the grant goes first, so that a sender stops."""
-        discard(self.path("manifest.json"))
-        discarded = 0
-        for place in ("new", "claimed", "tmp"):
-            for name in _listing(self.path(place)):
-                removed = discard(self.path(f"{place}/{name}"))
-                discarded += removed and place != "tmp"
-        if discarded:
-            self.tally.add("discarded_on_withdrawal", discarded)
-        return discarded
+        return len(names) <= FEW and min(names, default="~") >= oldest_allowed(now_ms)
 
     def sender_is_alive(self, now_s: float) -> bool:
         """Whether a sender said so within its lifetime (one `stat`)."""
@@ -190,8 +143,10 @@ def open_spool(root: str, manifest: Manifest, granted: Granted) -> Spool | Folde
     found = read_small(spool.path("manifest.json"), MAX_MANIFEST_BYTES)
     if found is None:
         _finish_withdrawal(spool)
-    if found is None or found != manifest.kept_with(found):
-        manifest.write_into(spool.folder)
+    if found != manifest.encode():
+        from franklinwh_telemetry.manifestfile import write_manifest  # noqa: PLC0415 - the first time, or not ours
+
+        write_manifest(manifest, spool.folder, found)
     return spool
 
 
@@ -201,7 +156,7 @@ def _finish_withdrawal(spool: Spool) -> None:
 
     Looked for before the manifest is, which another host may be writing at this moment, and its first record after.
     """
-    left = [spool.path(f"{place}/{name}") for place in PLACES for name in _listing(spool.path(place))]
+    left = [spool.path(f"{place}/{name}") for place in PLACES for name in listing(spool.path(place))]
     if left and is_missing(spool.path("manifest.json")):
         for path in left:
             discard(path)
@@ -240,31 +195,13 @@ def uuid_path(root: str, application: str, source: str) -> str:
     return os.path.join(root, application, f"uuid-{short_name(source)}")
 
 
-def assigned_texts(root: str, application: str) -> list[str]:
-    """What the UUID files of an application hold."""
-    folder = os.path.join(root, application)
-    names = [name for name in _listing(folder) if name.startswith("uuid-")]
-    return [(read_small(os.path.join(folder, name), 64) or b"").decode("ascii", "replace") for name in sorted(names)]
-
-
-def existing_spools(root: str, application: str) -> Iterator[Spool]:
-    """Every spool of an application that this user may read."""
-    folder = os.path.join(root, application)
-    for name in sorted(_listing(folder)):
-        if name.startswith("spool-"):
-            yield Spool(os.path.join(folder, name))
-
-
-def existing_applications(root: str) -> list[str]:
-    """Every application that has state here."""
-    return sorted(name for name in _listing(root) if os.path.isdir(os.path.join(root, name)))
-
-
-def _oldest_allowed(now_ms: int) -> str:
+def oldest_allowed(now_ms: int) -> str:
+    """What the name of a record that may still wait is not less than."""
     return f"{max(0, now_ms - MAX_AGE_MS):015d}"
 
 
-def _listing(path: str) -> list[str]:
+def listing(path: str) -> list[str]:
+    """The names in a folder; none where it cannot be listed."""
     try:
         return os.listdir(path)
     except OSError:

@@ -201,9 +201,12 @@ def read_small(path: str, max_bytes: int) -> bytes | None:
     except OSError:
         return None
     try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
             return None
-        return os.read(descriptor, max_bytes + 1)
+        # Python makes room for as much as it is asked for: for what there is, then, and for more if it has grown since.
+        data = os.read(descriptor, min(found.st_size, max_bytes) + 1)
+        return data if len(data) <= found.st_size else data + os.read(descriptor, max_bytes + 1 - len(data))
     except OSError:
         return None
     finally:

@@ -10,18 +10,19 @@ import time
 from typing import TYPE_CHECKING, Final, final
 
 from franklinwh_telemetry import guard
+from franklinwh_telemetry.backlog import existing_spools
 from franklinwh_telemetry.destination import FILE
 from franklinwh_telemetry.foresight import foresee
 from franklinwh_telemetry.lookup import Denied
-from franklinwh_telemetry.spool import PLACES, existing_spools
+from franklinwh_telemetry.spool import PLACES
 from franklinwh_telemetry.statefolder import FolderRefusal, Tally, check_folder, read_small
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from franklinwh_telemetry.backlog import Backlog
     from franklinwh_telemetry.consent import Granted
     from franklinwh_telemetry.recorder import Telemetry
-    from franklinwh_telemetry.spool import Spool
 
 MAX_TROUBLE_BYTES: Final = 4096
 _LONGEST_PAUSE_S: Final = 2 * 24 * 60 * 60.0
@@ -98,7 +99,7 @@ class Trouble:
         return cls(kind, message, failures, until_ms)
 
 
-def read_trouble(spool: Spool) -> Trouble | None:
+def read_trouble(spool: Backlog) -> Trouble | None:
     """The trouble a spool's last sender has left behind, if any."""
     return Trouble.decode(read_small(spool.path("backoff"), MAX_TROUBLE_BYTES))
 
@@ -255,7 +256,7 @@ def _agreed(granted: Granted, today: int) -> str:
     return version if granted.since is None else f"{version}, on {granted.since}"
 
 
-def _paused(spools: list[Spool], now_s: float) -> str:
+def _paused(spools: list[Backlog], now_s: float) -> str:
     pauses = [trouble.until_ms for spool in spools if spool.backing_off(now_s) and (trouble := read_trouble(spool))]
     if not pauses:
         return ""
@@ -263,7 +264,7 @@ def _paused(spools: list[Spool], now_s: float) -> str:
     return f"the next attempt is not before {until}; `franklinwh-telemetry send` makes one now"
 
 
-def _troubles(root: str | FolderRefusal, folder: str, spools: list[Spool]) -> Iterator[str]:
+def _troubles(root: str | FolderRefusal, folder: str, spools: list[Backlog]) -> Iterator[str]:
     if not isinstance(root, str):
         yield f"there is no state folder: {root.value}"
         return

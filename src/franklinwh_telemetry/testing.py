@@ -17,12 +17,12 @@ from uuid import UUID
 
 from franklinwh_telemetry import dispatch, event, guard, iniedit, process
 from franklinwh_telemetry.decoding import RecordRefusal, decode
+from franklinwh_telemetry.backlog import existing_applications, existing_spools
 from franklinwh_telemetry.guard import TelemetryError as TelemetryError  # noqa: PLC0414 - so that tests may name it
 from franklinwh_telemetry.inifile import section_name
 from franklinwh_telemetry.launch import SENDER_MARK
 from franklinwh_telemetry.lookup import HOME_INI, parse_application
 from franklinwh_telemetry.recorder import Telemetry
-from franklinwh_telemetry.spool import existing_applications, existing_spools
 from franklinwh_telemetry.standin import Clock, Ids, placed, placed_in_environment
 from franklinwh_telemetry.statefolder import FOLDER_NAME, Tally, read_small, replace
 from franklinwh_telemetry.vocabulary import Vocabulary

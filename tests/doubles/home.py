@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import support
-from franklinwh_telemetry.spool import existing_spools
+from franklinwh_telemetry.backlog import existing_spools
 from franklinwh_telemetry.statefolder import FOLDER_NAME
 
 if TYPE_CHECKING:
-    from franklinwh_telemetry.spool import Spool
+    from franklinwh_telemetry.backlog import Backlog
 
 PATIENCE_S = 120.0
 """How long something is waited for that a busy machine takes its time for."""
@@ -82,7 +82,7 @@ class Home:
         """Where its state lies."""
         return os.path.join(self._places["XDG_STATE_HOME"], FOLDER_NAME)
 
-    def spools(self, application: str = support.APPLICATION) -> list[Spool]:
+    def spools(self, application: str = support.APPLICATION) -> list[Backlog]:
         """The spools of an application."""
         return list(existing_spools(self.root, application))
 

@@ -15,11 +15,11 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 import support
 from franklinwh_telemetry import Telemetry
+from franklinwh_telemetry.backlog import Backlog, existing_spools
 from franklinwh_telemetry.demo import record_of
 from franklinwh_telemetry.permission import Permission
 from franklinwh_telemetry.sender.delivery import JOURNAL_FOLDER
 from franklinwh_telemetry.sender.journal import Journal
-from franklinwh_telemetry.spool import Spool, existing_spools
 from franklinwh_telemetry.vocabularies import franklinwh_cloud
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class Route:
         """Record what has been recorded elsewhere, as a host would; this may start a real sender."""
         assert self.permission().write(support.state_root(), list(records))
 
-    def spool(self) -> Spool:
+    def spool(self) -> Backlog:
         """Where the records of this yes wait."""
         (found,) = (spool for spool in existing_spools(support.state_root(), APPLICATION) if self._is_ours(spool))
         return found
@@ -78,6 +78,6 @@ class Route:
             for span in scope_spans.spans
         ]
 
-    def _is_ours(self, spool: Spool) -> bool:
+    def _is_ours(self, spool: Backlog) -> bool:
         manifest = spool.manifest()
         return manifest is not None and Path(manifest.source) == self.ini.resolve()

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import subprocess
     from collections.abc import Iterator, Mapping
 
-    from franklinwh_telemetry.spool import Spool
+    from franklinwh_telemetry.backlog import Backlog
 
 STRANGER = 65534
 """The uid of `nobody`, who has no home."""
@@ -160,7 +160,7 @@ def waiting_records() -> list[dict[str, Any]]:
     return found
 
 
-def ini_spool() -> Spool:
+def ini_spool() -> Backlog:
     """The spool of the ini's yes, beside that of the program's own."""
     host = b'"source": "host"'
     (found,) = [spool for spool in support.spools() if host not in Path(spool.path("manifest.json")).read_bytes()]

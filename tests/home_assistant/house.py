@@ -14,7 +14,7 @@ from homeassistant.helpers import device_registry, entity_registry
 from homeassistant.util import dt as dt_util
 from pytest_homeassistant_custom_component.common import MockConfigEntry, async_fire_time_changed
 
-from franklinwh_telemetry.spool import Spool, existing_spools
+from franklinwh_telemetry.backlog import Backlog, existing_spools
 
 DOMAIN = "franklinwh_demo"
 
@@ -83,7 +83,7 @@ class Gateway:
         return json.loads(path.read_text())["data"]["execution_uuid"] if path.exists() else None
 
     @property
-    def spools(self) -> list[Spool]:
+    def spools(self) -> list[Backlog]:
         return list(existing_spools(str(self.folder / "franklinwh-telemetry"), DOMAIN))
 
     @property

@@ -43,6 +43,7 @@ from franklinwh_telemetry.event import (
 from franklinwh_telemetry.inifile import MAX_INI_BYTES, Ini, IniProblem
 from franklinwh_telemetry.lookup import Denied, parse_application
 from franklinwh_telemetry.manifest import APPLICATION, MAX_MANIFEST_BYTES, Manifest
+from franklinwh_telemetry.manifestfile import parse_manifest
 from franklinwh_telemetry.sender import otlp, posthog
 from franklinwh_telemetry.sender.acknowledge import Accepted, Refused, Trouble, judge
 from franklinwh_telemetry.sender.answer import (
@@ -307,9 +308,9 @@ MANIFEST = Manifest(
 @fuzzed(data=BYTES | altered(json.loads(MANIFEST.encode())) | cut(MANIFEST.encode()))
 def test_manifest(data: bytes) -> None:
     """A manifest that is read means the same when it is written and read again, and has the same folder."""
-    found = Manifest.decode(data)
+    found = parse_manifest(data)
     if found is not None:
-        again = Manifest.decode(found.encode())
+        again = parse_manifest(found.encode())
         assert again is not None
         assert again.encode() == found.encode()
         assert again.folder_name() == found.folder_name()
@@ -540,8 +541,8 @@ LONGEST: dict[str, Callable[[], object]] = {
     "url": lambda: parse_destination("https://" + "a." * MAX_URL_LENGTH),
     "url far too long": lambda: parse_destination("https://" + "%" * 10_000_000),
     "key far too long": lambda: parse_destination("posthog:" + "phc_" * 2_500_000),
-    "manifest": lambda: Manifest.decode(b'{"v":' * (MAX_MANIFEST_BYTES // 5)),
-    "manifest of commands": lambda: Manifest.decode(b'{"commands":[' + b'"a",' * (MAX_MANIFEST_BYTES // 4)),
+    "manifest": lambda: parse_manifest(b'{"v":' * (MAX_MANIFEST_BYTES // 5)),
+    "manifest of commands": lambda: parse_manifest(b'{"commands":[' + b'"a",' * (MAX_MANIFEST_BYTES // 4)),
     "trouble": lambda: KeptTrouble.decode(b"9" * MAX_TROUBLE_BYTES),
     "answer of OTLP": lambda: otlp.read_answer(Answer(content_type="application/json", body=b'{"a":' * 13_107)),
     "answer of PostHog": lambda: posthog.read_answer(

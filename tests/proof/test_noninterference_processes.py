@@ -23,9 +23,9 @@ import support
 from doubles.collector import Collector
 from doubles.lines import LINES
 from doubles.posthog import KNOWN_KEY, PostHogDouble
+from franklinwh_telemetry.backlog import existing_spools
 from franklinwh_telemetry.launch import SENDER_MARK
 from franklinwh_telemetry.sender.journal import Journal
-from franklinwh_telemetry.spool import existing_spools
 from franklinwh_telemetry.vocabularies import franklinwh_cloud
 
 if TYPE_CHECKING:

@@ -14,11 +14,12 @@ import time
 from typing import TYPE_CHECKING, Any, Final, final
 
 from franklinwh_telemetry import event, launch, loopqueue  # noqa: F401 - the last for the first record, in the loop
+from franklinwh_telemetry.backlog import Backlog
 from franklinwh_telemetry.guard import guard
 from franklinwh_telemetry.lookup import DenialReason, Denied, environment_denial
 from franklinwh_telemetry.permission import Permission
 from franklinwh_telemetry.recorder import Telemetry
-from franklinwh_telemetry.spool import SENDER_LIFETIME_S, Spool
+from franklinwh_telemetry.spool import SENDER_LIFETIME_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -213,7 +214,7 @@ class EntryTelemetry(Telemetry):
             allowed, root = self.permission(), self.state_root()
             if isinstance(allowed, Denied) or not isinstance(root, str):
                 return
-            spool = Spool(os.path.join(root, self.application, allowed.manifest.folder_name()))
+            spool = Backlog(os.path.join(root, self.application, allowed.manifest.folder_name()))
             if spool.names():
                 launch.launch(spool, time.time())
 

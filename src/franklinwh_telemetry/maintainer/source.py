@@ -10,7 +10,7 @@ import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from franklinwh_telemetry.spool import existing_applications, existing_spools
+from franklinwh_telemetry.backlog import existing_applications, existing_spools
 from franklinwh_telemetry.statefolder import check_folder, state_root
 
 if TYPE_CHECKING:

@@ -18,9 +18,9 @@ from franklinwh_telemetry.vocabulary import Vocabulary
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from franklinwh_telemetry.backlog import Backlog
     from franklinwh_telemetry.event import Record
     from franklinwh_telemetry.manifest import Manifest
-    from franklinwh_telemetry.spool import Spool
 
 LEFTOVER_MS: Final = 60 * 60 * 1000
 """After an hour nobody is at work any more on a file that was to be renamed at once."""
@@ -29,7 +29,7 @@ _TEMPORARY: Final = re.compile(r".+\.\d+\.[0-9a-f]{8}")
 """How `statefolder` names what it is about to rename: with the number of the process, and four random bytes."""
 
 
-def claim(spool: Spool, manifest: Manifest, now_ms: int) -> dict[int, tuple[str, Record]]:
+def claim(spool: Backlog, manifest: Manifest, now_ms: int) -> dict[int, tuple[str, Record]]:
     """
     Take over what waits, what a killed sender had claimed too: by span id, its file and the record, oldest first.
 
@@ -60,22 +60,22 @@ def claim(spool: Spool, manifest: Manifest, now_ms: int) -> dict[int, tuple[str,
     return dict(reversed(records.items()))
 
 
-def put_back(spool: Spool) -> None:
+def put_back(spool: Backlog) -> None:
     """Let what is claimed wait again."""
     _move_all(spool, "claimed", "new")
 
 
-def something_waits(spool: Spool) -> bool:
+def something_waits(spool: Backlog) -> bool:
     """Whether a record has come that nobody has claimed."""
     return bool(_names(spool, "new"))
 
 
-def unread(spool: Spool) -> int:
+def unread(spool: Backlog) -> int:
     """How many records are still claimed, because they could not be read."""
     return len(_names(spool, "claimed"))
 
 
-def sweep_leftovers(spool: Spool, now_ms: int) -> None:
+def sweep_leftovers(spool: Backlog, now_ms: int) -> None:
     """Remove what killed hosts and senders have left half written, an hour after they were."""
     youngest = f"{max(0, now_ms - LEFTOVER_MS):015d}"
     for name in _names(spool, "tmp"):
@@ -114,7 +114,7 @@ def _is_there(path: str) -> bool:
         return True
 
 
-def _names(spool: Spool, place: str) -> list[str]:
+def _names(spool: Backlog, place: str) -> list[str]:
     """What lies there: nothing where a host was killed before it made the folder."""
     try:
         return system.uninterrupted(os.listdir, spool.path(place))
@@ -122,7 +122,7 @@ def _names(spool: Spool, place: str) -> list[str]:
         return []
 
 
-def _move_all(spool: Spool, source: str, target: str) -> None:
+def _move_all(spool: Backlog, source: str, target: str) -> None:
     """Move every record from one place to another; one that a host drops meanwhile is passed over."""
     for name in _names(spool, source):
         old, new = spool.path(f"{source}/{name}"), spool.path(f"{target}/{name}")

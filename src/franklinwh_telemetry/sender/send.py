@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Final
 
 from franklinwh_telemetry import event
 from franklinwh_telemetry.decoding import decode
+from franklinwh_telemetry.backlog import Backlog, existing_spools
 from franklinwh_telemetry.launch import mark_alive
 from franklinwh_telemetry.lock import Lock
 from franklinwh_telemetry.lookup import Denied
 from franklinwh_telemetry.sender.__main__ import GRACE_S, wait_for_more
 from franklinwh_telemetry.sender.claim import claim, put_back, something_waits, sweep_leftovers, unread
 from franklinwh_telemetry.sender.standing import consent_again, still_granted
-from franklinwh_telemetry.spool import Spool, existing_spools
 from franklinwh_telemetry.statefolder import is_missing, remove_quietly, replace
 from franklinwh_telemetry.status import Trouble, read_trouble
 from franklinwh_telemetry.vocabulary import Vocabulary
@@ -50,7 +50,7 @@ class Ending(IntEnum):
 
 def drain(folder: str, *, grace_s: float = GRACE_S) -> Ending:
     """Send what the spool at *folder* holds, if its yes still stands."""
-    spool = Spool(folder)
+    spool = Backlog(folder)
     lock = Lock(spool.path("lock"))
     if not lock.acquire(_TURN_S):
         spool.tally.add("senders_completed")
@@ -74,7 +74,7 @@ def drain(folder: str, *, grace_s: float = GRACE_S) -> Ending:
 class _Rounds:
     """The rounds of one sender; they share one OpenTelemetry provider, which is made when the first needs it."""
 
-    def __init__(self, spool: Spool) -> None:
+    def __init__(self, spool: Backlog) -> None:
         self._spool = spool
         self._outcome = _Outcome(spool)
         self._delivery: Delivery | None = None
@@ -174,7 +174,7 @@ class _Rounds:
 class _Outcome:
     """What the destination said of each record, written down at once."""
 
-    def __init__(self, spool: Spool) -> None:
+    def __init__(self, spool: Backlog) -> None:
         self._spool = spool
         self._names: dict[int, str] = {}
         self.trouble: DeliveryTrouble | None = None
@@ -203,11 +203,11 @@ class _Outcome:
         remove_quietly(self._spool.path(f"claimed/{self._names[record.span_id]}"))
 
 
-def _unreadable(spool: Spool, name: str) -> str:
+def _unreadable(spool: Backlog, name: str) -> str:
     return f"{spool.path(name)} could not be read; check its permissions and the disk if that goes on"
 
 
-def leave_trouble(spool: Spool, kind: str, message: str, retry_after_s: float | None, *, failures: int = 0) -> None:
+def leave_trouble(spool: Backlog, kind: str, message: str, retry_after_s: float | None, *, failures: int = 0) -> None:
     """Keep the reason, and pause the next launch: exponential, with jitter, at least what the destination asked."""
     pause_s = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** min(failures, 20)) * random.uniform(0.5, 1.0)  # noqa: S311
     pause_s = max(pause_s, min(retry_after_s or 0.0, LONGEST_ASKED_PAUSE_S))
@@ -217,7 +217,7 @@ def leave_trouble(spool: Spool, kind: str, message: str, retry_after_s: float | 
     os.utime(path, (until_s, until_s))
 
 
-def _tidy_siblings(spool: Spool) -> None:
+def _tidy_siblings(spool: Backlog) -> None:
     """Let records expire in spools that nobody fills any more, such as that of an earlier destination."""
     folder = os.path.dirname(spool.folder)
     for sibling in existing_spools(os.path.dirname(folder), os.path.basename(folder)):
@@ -234,7 +234,7 @@ def _tidy_siblings(spool: Spool) -> None:
             lock.release()
 
 
-def pending_records(spool: Spool) -> list[event.Record]:
+def pending_records(spool: Backlog) -> list[event.Record]:
     """What a run started now would send; nothing is claimed."""
     manifest = spool.manifest()
     if manifest is None or isinstance(consent_again(manifest), Denied):

@@ -14,9 +14,9 @@ from franklinwh_telemetry.lookup import DenialReason, Denied
 from franklinwh_telemetry.manifest import APPLICATION, ARGUMENT, INI, routed_by
 
 if TYPE_CHECKING:
+    from franklinwh_telemetry.backlog import Backlog
     from franklinwh_telemetry.consent import Granted
     from franklinwh_telemetry.manifest import Manifest
-    from franklinwh_telemetry.spool import Spool
 
 
 def consent_again(manifest: Manifest) -> Granted | Denied:
@@ -57,7 +57,7 @@ def _ini_consent_again(manifest: Manifest) -> Granted | Denied:
     return Denied(DenialReason.DISABLED, manifest.source, "its destination is another one now")
 
 
-def still_granted(spool: Spool) -> bool:
+def still_granted(spool: Backlog) -> bool:
     """Whether a spool's manifest is still there and its yes stands; asked before each request."""
     manifest = spool.manifest()
     return manifest is not None and not isinstance(consent_again(manifest), Denied)
