@@ -20,9 +20,8 @@ from franklinwh_telemetry import spool as spool_module
 from franklinwh_telemetry.consent import read_consent
 from franklinwh_telemetry.decoding import decode
 from franklinwh_telemetry.destination import Destination, parse_destination
-from franklinwh_telemetry.lock import Lock
 from franklinwh_telemetry.lookup import Denied
-from franklinwh_telemetry.manifest import MAX_MANIFEST_BYTES, Manifest
+from franklinwh_telemetry.manifest import Manifest
 from franklinwh_telemetry.spool import (
     MAX_AGE_MS,
     MAX_RECORDS,

@@ -5,6 +5,7 @@ import copy
 import json
 import pickle
 from collections import UserList
+from enum import Enum
 from math import log2
 from pathlib import Path
 from string import ascii_lowercase
@@ -159,6 +160,26 @@ class TestList:
         assert [vocabulary.member(text) for text in ("s", "show ", "SHOW", "", "show -a", None, 1, ["show"])] == [
             None
         ] * 8
+
+    def test_member_by_its_characters_alone(self):
+        """A text that says of itself that it is a listed one is none; one of another class is known by what it holds."""
+
+        class Posing(str):
+            __slots__ = ()
+
+            def __eq__(self, other):
+                return other == "show"
+
+            def __hash__(self):
+                return hash("show")
+
+        class Named(str, Enum):
+            SHOW = "show"
+
+        vocabulary = _vocabulary("show")
+
+        assert [vocabulary.member(Posing("surprise")), str(vocabulary.parse(Posing("surprise")))] == [None, OTHER]
+        assert [type(vocabulary.member(text).text) for text in (Named.SHOW, Posing("show"))] == [str, str]
 
     def test_same_object(self):
         """The same command is made once."""

@@ -191,8 +191,8 @@ class Telemetry:
         root = self.state_root()
         if not isinstance(root, str):
             return
-        from franklinwh_telemetry.stamps import Stamps  # noqa: PLC0415
         from franklinwh_telemetry.backlog import existing_spools  # noqa: PLC0415 - only where something may wait
+        from franklinwh_telemetry.stamps import Stamps  # noqa: PLC0415
 
         stamps = Stamps(os.path.join(root, self.application))
         for spool in existing_spools(root, self.application):

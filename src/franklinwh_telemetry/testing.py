@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Final, final
 from uuid import UUID
 
 from franklinwh_telemetry import dispatch, event, guard, iniedit, process
-from franklinwh_telemetry.decoding import RecordRefusal, decode
 from franklinwh_telemetry.backlog import existing_applications, existing_spools
+from franklinwh_telemetry.decoding import RecordRefusal, decode
 from franklinwh_telemetry.guard import TelemetryError as TelemetryError  # noqa: PLC0414 - so that tests may name it
 from franklinwh_telemetry.inifile import section_name
 from franklinwh_telemetry.launch import SENDER_MARK

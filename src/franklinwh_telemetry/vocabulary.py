@@ -156,7 +156,10 @@ class Vocabulary:
 
     def member(self, text: object) -> Command | None:
         """The command of exactly this text, `other` included; None if there is none."""
-        return self._member(text) if isinstance(text, str) and text in self._members else None
+        if not isinstance(text, str):
+            return None
+        text = str.__str__(text)  # a subclass may say of itself that it is equal to what it is not
+        return self._member(text) if text in self._members else None
 
     def parse(self, line: str | Sequence[str]) -> Command:
         """

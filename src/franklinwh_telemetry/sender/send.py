@@ -11,8 +11,8 @@ from enum import IntEnum
 from typing import TYPE_CHECKING, Final
 
 from franklinwh_telemetry import event
-from franklinwh_telemetry.decoding import decode
 from franklinwh_telemetry.backlog import Backlog, existing_spools
+from franklinwh_telemetry.decoding import decode
 from franklinwh_telemetry.launch import mark_alive
 from franklinwh_telemetry.lock import Lock
 from franklinwh_telemetry.lookup import Denied
