@@ -162,7 +162,7 @@ class TestList:
         ] * 8
 
     def test_member_by_its_characters_alone(self):
-        """A text that says of itself that it is a listed one is none; one of another class is known by what it holds."""
+        """A text that says it is a listed one is none; one of another class is known by what it holds."""
 
         class Posing(str):
             __slots__ = ()
