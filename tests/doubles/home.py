@@ -117,7 +117,11 @@ class Home:
 
 
 def _line(process: Path) -> bytes:
+    """Its command line; it has none for a moment while it becomes another program, and is looked at again then."""
     try:
-        return (process / "cmdline").read_bytes()
+        while not (line := (process / "cmdline").read_bytes()):
+            os.readlink(process / "exe")  # what has ended, or belongs to the kernel, has no program
+            time.sleep(0.001)
     except OSError:
         return b""
+    return line

@@ -17,15 +17,12 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 from house import DOMAIN, EXAMPLE
 
 from franklinwh_telemetry.sender.loopback import LoopbackReceiver
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 SERVICE = {"mode": "self_consumption"}
 STOP_S = 10.0
@@ -115,8 +112,12 @@ def processes_of(folder):
     """The command lines of all processes that name this folder."""
     found = []
     for pid in filter(str.isdigit, os.listdir("/proc")):
-        with contextlib.suppress(OSError), open(f"/proc/{pid}/cmdline", "rb") as command_line:
-            words = command_line.read().decode(errors="replace").replace("\0", " ")
+        with contextlib.suppress(OSError):
+            # None for a moment while it becomes another program, which what has ended, or is the kernel's, has not.
+            while not (line := Path(f"/proc/{pid}/cmdline").read_bytes()):
+                os.readlink(f"/proc/{pid}/exe")
+                time.sleep(0.001)
+            words = line.decode(errors="replace").replace("\0", " ")
             if str(folder) in words:
                 found.append(words)
     return found
