@@ -75,6 +75,21 @@ def test_a_pair_of_runs_is_counted_to_the_end(tmp_path, destination, special, ar
     assert bench_world.processes_of(str(tmp_path)) == []
 
 
+def test_a_later_command_finds_the_spool_of_the_earlier_ones(tmp_path):
+    """In a used world each run finds the one spool that there is, empty, and makes none."""
+    import bench_process
+    from bench_destinations import REFUSED, place
+
+    with place(REFUSED) as target:
+        used = bench_process.used_world(str(tmp_path), target)
+        before = [spool.folder for spool in used.spools()]
+        runs = [bench_process.once(str(tmp_path), "ours", target, used=used) for _ in range(2)]
+
+    assert [(kept, launched) for _outcome, kept, launched in runs] == [(1, 1), (1, 1)]
+    assert [spool.folder for spool in used.spools()] == before
+    assert (len(before), used.waiting()) == (1, 0)
+
+
 @linux
 def test_one_core_is_for_all_that_is_started(tmp_path):
     """With one core the programs that are started have that one, and this process has all of its own again."""

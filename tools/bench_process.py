@@ -178,7 +178,7 @@ def pairs(parent: str, way: str, destination: str, number: int, *, path: str = "
     found = Pairs(way, destination, special)
     with one_core() if special == ONE_CORE else contextlib.nullcontext(), place(destination) as target:
         # The others keep nothing between runs.
-        used = used_state(parent, target) if way == "ours" and special != FIRST else None
+        used = used_world(parent, target) if way == "ours" and special != FIRST else None
         before = target.wait_for(1, 1.0) if used and target.answers else 0
         for index in range(number):
             for each in (way, "without") if index % 2 else ("without", way):
@@ -190,26 +190,35 @@ def pairs(parent: str, way: str, destination: str, number: int, *, path: str = "
     return found
 
 
-def used_state(parent: str, target: Place) -> Path:
-    """The state folder that a command with this package has left whose event has gone."""
+def used_world(parent: str, target: Place) -> World:
+    """The world of an ini under which a command has recorded before, whose event has gone."""
     world = World(parent)
     world.run("ours", target.url)
     if target.answers:
         world.deliver()
     world.clear()
-    return world.state
+    return world
 
 
-def once(parent: str, way: str, target: Place, *, path: str = "", used: Path | None = None) -> tuple[Outcome, int, int]:
-    """One run in a world of its own, its senders brought to their end before the next; what was kept, what started."""
-    world = World(parent, used)
+def once(
+    parent: str, way: str, target: Place, *, path: str = "", used: World | None = None
+) -> tuple[Outcome, int, int]:
+    """
+    One run, its senders brought to their end before the next; what was kept, what started.
+
+    In a *used* world the next run finds what this one found: a yes is known by its ini, so that a copy would be new.
+    """
+    world = used or World(parent)
     launched_before = world.count("senders_launched")
     outcome = world.run(way, target.url, path)
     launched = world.count("senders_launched") - launched_before
     if target.answers:
         world.deliver()
     world.end_senders()
-    return outcome, world.waiting(), launched
+    kept = world.waiting()
+    if used:
+        world.clear()
+    return outcome, kept, launched
 
 
 def posthog_folder() -> tuple[Path | None, str]:

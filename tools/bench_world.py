@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -42,17 +41,16 @@ def ini(way: str, url: str) -> str:
 
 
 class World:
-    """A home, a state folder and a working directory with an ini; its state is new, or the copy of a *used* one."""
+    """A home, a state folder and a working directory with an ini, all of them new."""
 
-    def __init__(self, parent: str, used: Path | None = None) -> None:
+    def __init__(self, parent: str) -> None:
         self.folder = Path(tempfile.mkdtemp(dir=parent))
         self.state, self.home, self.cwd = (self.folder / name for name in ("state", "home", "cwd"))
         for made in (self.state, self.home, self.cwd):
             made.mkdir(mode=0o700)
-        if used is not None:
-            shutil.copytree(used, self.state, dirs_exist_ok=True)
         self._running: set[int] = set()
         self._killed: set[int] = set()
+        self._died = 0
 
     def environment(self, path: str = "", name: str = "") -> dict[str, str]:
         """The whole environment of a measured program; *path* comes first on its module path."""
@@ -109,6 +107,9 @@ class World:
         """A count of all spools together."""
         return sum(spool.tally.read().get(name, 0) for spool in self.spools())
 
+    def _uncompleted(self) -> int:
+        return self.count("senders_launched") - self.count("senders_completed")
+
     def waiting(self) -> int:
         """How many records wait."""
         return sum(len(spool.names()) for spool in self.spools())
@@ -117,7 +118,7 @@ class World:
         """Wake the senders up, and say whether all have come to their end."""
         self.wake_senders()
         deadline_s = time.monotonic() + within_s
-        while self.count("senders_completed") < self.count("senders_launched"):
+        while self._uncompleted() > self._died:
             if time.monotonic() > deadline_s:
                 return False
             time.sleep(0.02)
@@ -127,6 +128,7 @@ class World:
     def clear(self) -> None:
         """Leave what a command finds after others whose events have all gone: nothing waits, and nobody sends."""
         self.end_senders()
+        self._died = self._uncompleted()
         for spool in self.spools():
             records = [f"{place}/{name}" for place in PLACES for name in os.listdir(spool.path(place))]
             for name in (*PASSING, *records):
