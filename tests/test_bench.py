@@ -75,6 +75,18 @@ def test_a_pair_of_runs_is_counted_to_the_end(tmp_path, destination, special, ar
     assert bench_world.processes_of(str(tmp_path)) == []
 
 
+def test_destinations_take_turns(tmp_path):
+    """In each round the one that answers has two pairs, each other one, and what has arrived is counted for each."""
+    import bench_process
+
+    found = bench_process.in_turn(str(tmp_path), 1)
+
+    sizes = [(pairs.special, len(pairs.with_it), len(pairs.without)) for pairs in found]
+    assert sizes == [("", 2, 2), *[("", 1, 1)] * 4, ("first command", 1, 1)]
+    assert [pairs.arrived for pairs in found] == [2, 0, 0, 0, 0, 1]
+    assert [pairs.kept for pairs in found] == [0, 1, 1, 1, 1, 0]
+
+
 def test_a_later_command_finds_the_spool_of_the_earlier_ones(tmp_path):
     """In a used world each run finds the one spool that there is, empty, and makes none."""
     import bench_process

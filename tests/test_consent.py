@@ -565,8 +565,9 @@ def test_home_that_is_none(place, monkeypatch, variable) -> None:
     account[5] = str(place.home)
     monkeypatch.setattr("pwd.getpwuid", lambda _uid: pwd.struct_passwd(account))
     assert granted(place.read(home=None, environ=environ)).source == str(place.paths["home"])
-    account[5] = "/"
-    assert reason(place.read(home=None, environ=environ)) is DenialReason.NO_INI
+    for nobodys in ("/", "relative"):
+        account[5] = nobodys
+        assert reason(place.read(home=None, environ=environ)) is DenialReason.NO_INI
 
     def unknown(uid):
         raise KeyError(uid)

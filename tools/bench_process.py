@@ -29,7 +29,7 @@ LABELS = {
 }
 METHOD = (
     "`franklinwh-cli energy --describe`, which needs no account: the same program with and without telemetry, "
-    "a new process each time, in pairs whose order alternates. "
+    "a new process each time, in pairs whose order alternates; this package's destinations take turns. "
     "*times* is the median of the ratios of the pairs with the interval that holds it in 95 of 100 repetitions; "
     "*more* the median of their differences; *at exit* what the process waits, after its command's work is done, "
     "longer than without telemetry. With this package every run starts a sender of its own, and finds the state folder "
@@ -53,25 +53,30 @@ COLUMNS = (
 
 
 class Plan(NamedTuple):
-    """How many pairs of each kind."""
+    """How many pairs of each kind; this package's own in rounds, see `in_turn`."""
 
-    ours: int
-    ours_dead: int
-    ours_more: int
+    rounds: int
+    one_core: int
     others: int
     others_dead: int
 
 
-FULL = Plan(ours=160, ours_dead=80, ours_more=60, others=8, others_dead=3)
-QUICK = Plan(ours=6, ours_dead=3, ours_more=3, others=2, others_dead=1)
+FULL = Plan(rounds=80, one_core=60, others=8, others_dead=3)
+QUICK = Plan(rounds=3, one_core=3, others=2, others_dead=1)
 FIRST = "first command"
 ONE_CORE = "one core"
 
 
 class Pairs:
-    """The pairs of one way of telemetry on one destination; *special* is what is special about them."""
+    """
+    The pairs of one way of telemetry on one destination; *special* is what is special about them.
 
-    def __init__(self, way: str, destination: str, special: str = "") -> None:
+    *path* comes first on the module path of what runs with it, *used* is the world in which all of them run.
+    """
+
+    def __init__(
+        self, way: str, destination: str, target: Place, special: str = "", path: str = "", used: World | None = None
+    ) -> None:
         self.way = way
         self.destination = destination
         self.special = special
@@ -81,6 +86,18 @@ class Pairs:
         self.kept = 0
         self.launched = 0
         self.arrived = 0
+        self._target = target
+        self._path = path
+        self._used = used
+
+    def run(self, parent: str) -> None:
+        """Run one more pair; within every second one the order is turned round."""
+        for each in (self.way, "without") if len(self.without) % 2 else ("without", self.way):
+            path = self._path if each == self.way else ""
+            outcome, kept, launched = once(parent, each, self._target, path=path, used=self._used)
+            (self.with_it if each == self.way else self.without).append(outcome)
+            self.kept += kept
+            self.launched += launched
 
     def row(self) -> tuple[Cell, ...]:
         """The pairs as a row of the table."""
@@ -116,12 +133,9 @@ def measure(*, quick: bool) -> Table:
     done: list[Pairs] = []
     with tempfile.TemporaryDirectory(prefix="franklinwh-telemetry-bench-") as parent:
         warm_up(parent, ["ours", *others], str(extra or ""))
-        for destination in (ANSWERING, *DEAD):
-            number = plan.ours if destination == ANSWERING else plan.ours_dead
-            done.append(pairs(parent, "ours", destination, number))
-        done.append(pairs(parent, "ours", ANSWERING, plan.ours_more, special=FIRST))
+        done += in_turn(parent, plan.rounds)
         if sys.platform == "linux":
-            done.append(pairs(parent, "ours", ANSWERING, plan.ours_more, special=ONE_CORE))
+            done.append(pairs(parent, "ours", ANSWERING, plan.one_core, special=ONE_CORE))
         for destination in (ANSWERING, REFUSED, BLACK_HOLE):
             number = plan.others if destination == ANSWERING else plan.others_dead
             done += [pairs(parent, way, destination, number, path=_path(way, extra)) for way in others]
@@ -169,25 +183,43 @@ def one_core() -> Iterator[None]:
         os.sched_setaffinity(0, cores)
 
 
-def pairs(parent: str, way: str, destination: str, number: int, *, path: str = "", special: str = "") -> Pairs:
+@contextlib.contextmanager
+def begun(parent: str, way: str, destination: str, *, path: str = "", special: str = "") -> Iterator[Pairs]:
     """
-    Run *number* pairs; within every second one the order is turned round.
+    No pair so far, for a destination that is there until the context ends; then what has arrived is counted.
 
     *special* is `FIRST` for commands that find no state folder, `ONE_CORE` for one core for all of it (Linux).
     """
-    found = Pairs(way, destination, special)
     with one_core() if special == ONE_CORE else contextlib.nullcontext(), place(destination) as target:
         # The others keep nothing between runs.
         used = used_world(parent, target) if way == "ours" and special != FIRST else None
         before = target.wait_for(1, 1.0) if used and target.answers else 0
-        for index in range(number):
-            for each in (way, "without") if index % 2 else ("without", way):
-                outcome, kept, launched = once(parent, each, target, path=path if each == way else "", used=used)
-                (found.with_it if each == way else found.without).append(outcome)
-                found.kept += kept
-                found.launched += launched
-        found.arrived = target.wait_for(before + number, 1.0) - before if target.answers else 0
+        found = Pairs(way, destination, target, special, path, used)
+        yield found
+        found.arrived = target.wait_for(before + len(found.with_it), 1.0) - before if target.answers else 0
+
+
+def pairs(parent: str, way: str, destination: str, number: int, *, path: str = "", special: str = "") -> Pairs:
+    """Run *number* pairs, see `begun`."""
+    with begun(parent, way, destination, path=path, special=special) as found:
+        for _ in range(number):
+            found.run(parent)
     return found
+
+
+def in_turn(parent: str, rounds: int) -> list[Pairs]:
+    """
+    The pairs of this package on every destination, in turn, so that none has the machine's better minutes.
+
+    In each round two on the destination that answers, and one each on the others and for a first command.
+    """
+    with contextlib.ExitStack() as stack:
+        all_of_them = [stack.enter_context(begun(parent, "ours", name)) for name in (ANSWERING, *DEAD)]
+        all_of_them.append(stack.enter_context(begun(parent, "ours", ANSWERING, special=FIRST)))
+        for _ in range(rounds):
+            for found in (all_of_them[0], *all_of_them):
+                found.run(parent)
+    return all_of_them
 
 
 def used_world(parent: str, target: Place) -> World:

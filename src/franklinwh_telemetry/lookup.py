@@ -193,7 +193,7 @@ def ini_paths(
 
 
 def _home(environ: Mapping[str, str]) -> str | None:
-    named = environ.get(system.HOME_VARIABLE, "")
+    named = environ.get(system.HOME_VARIABLE)
     if system.is_home(named):
         return named
     entry = system.home_in_database()
@@ -207,14 +207,12 @@ def _refusal(ini: Ini | IniProblem, name: str) -> Denied | None:
     section = ini.sections.get(name)
     if section is None:
         return None
-    answer = section.get("enabled")
+    answer = section.get("enabled", ini.inherited_enabled)
     if answer is None:
-        answer = ini.inherited_enabled
-        if answer is None or answer.lower() in YES:
-            return None  # a yes that was lent to every section is nobody's yes
+        return None
     said = answer.lower()
     if said in YES:
-        return None
+        return None  # whether it is this section's own is for `read_consent` to see: one lent to all is nobody's yes
     if said in NO:
         return Denied(DenialReason.DISABLED, ini.path, f"[{name}]")
     return Denied(DenialReason.NOT_BOOLEAN, ini.path, f"[{name}]")
