@@ -85,6 +85,8 @@ def test_destinations_take_turns(tmp_path):
     assert sizes == [("", 2, 2), *[("", 1, 1)] * 4, ("first command", 1, 1)]
     assert [pairs.arrived for pairs in found] == [2, 0, 0, 0, 0, 1]
     assert [pairs.kept for pairs in found] == [0, 1, 1, 1, 1, 0]
+    together = bench_process.everywhere(found)
+    assert (len(together.with_it), len(together.without), together.arrived, together.kept) == (6, 6, 2, 4)
 
 
 def test_a_later_command_finds_the_spool_of_the_earlier_ones(tmp_path):

@@ -17,7 +17,7 @@ from bench_table import Cell, Table, verdict
 from bench_world import Outcome, World
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 GOAL = 1.03
 POSTHOG = "posthog==7.91.1"
@@ -30,6 +30,8 @@ LABELS = {
 METHOD = (
     "`franklinwh-cli energy --describe`, which needs no account: the same program with and without telemetry, "
     "a new process each time, in pairs whose order alternates; this package's destinations take turns. "
+    "*Any of these* are the pairs of all its destinations together: a command does not come across them, so that what "
+    "differs between their rows is chance. "
     "*times* is the median of the ratios of the pairs with the interval that holds it in 95 of 100 repetitions; "
     "*more* the median of their differences; *at exit* what the process waits, after its command's work is done, "
     "longer than without telemetry. With this package every run starts a sender of its own, and finds the state folder "
@@ -68,15 +70,9 @@ ONE_CORE = "one core"
 
 
 class Pairs:
-    """
-    The pairs of one way of telemetry on one destination; *special* is what is special about them.
+    """The pairs of one way of telemetry on one destination; *special* is what is special about them."""
 
-    *path* comes first on the module path of what runs with it, *used* is the world in which all of them run.
-    """
-
-    def __init__(
-        self, way: str, destination: str, target: Place, special: str = "", path: str = "", used: World | None = None
-    ) -> None:
+    def __init__(self, way: str, destination: str, special: str = "") -> None:
         self.way = way
         self.destination = destination
         self.special = special
@@ -86,18 +82,14 @@ class Pairs:
         self.kept = 0
         self.launched = 0
         self.arrived = 0
-        self._target = target
-        self._path = path
-        self._used = used
 
-    def run(self, parent: str) -> None:
-        """Run one more pair; within every second one the order is turned round."""
-        for each in (self.way, "without") if len(self.without) % 2 else ("without", self.way):
-            path = self._path if each == self.way else ""
-            outcome, kept, launched = once(parent, each, self._target, path=path, used=self._used)
-            (self.with_it if each == self.way else self.without).append(outcome)
-            self.kept += kept
-            self.launched += launched
+    def take(self, other: Pairs) -> None:
+        """Add the pairs of another."""
+        self.with_it += other.with_it
+        self.without += other.without
+        self.kept += other.kept
+        self.launched += other.launched
+        self.arrived += other.arrived
 
     def row(self) -> tuple[Cell, ...]:
         """The pairs as a row of the table."""
@@ -125,6 +117,31 @@ class Pairs:
         return len({(run.status, run.stdout) for run in (*self.with_it, *self.without)}) == 1
 
 
+class Series(Pairs):
+    """
+    Pairs that are run one by one; *path* comes first on the module path of what runs with telemetry.
+
+    All of them run in the world that is *used*; without one, each run has its own.
+    """
+
+    def __init__(
+        self, way: str, target: Place, *, destination: str, special: str, path: str, used: World | None
+    ) -> None:
+        super().__init__(way, destination, special)
+        self._target = target
+        self._path = path
+        self._used = used
+
+    def run(self, parent: str) -> None:
+        """Run one more pair; within every second one the order is turned round."""
+        for each in (self.way, "without") if len(self.without) % 2 else ("without", self.way):
+            path = self._path if each == self.way else ""
+            outcome, kept, launched = once(parent, each, self._target, path=path, used=self._used)
+            (self.with_it if each == self.way else self.without).append(outcome)
+            self.kept += kept
+            self.launched += launched
+
+
 def measure(*, quick: bool) -> Table:
     """Measure this package on every destination, and the others on one that answers and two that do not."""
     plan = QUICK if quick else FULL
@@ -134,12 +151,14 @@ def measure(*, quick: bool) -> Table:
     with tempfile.TemporaryDirectory(prefix="franklinwh-telemetry-bench-") as parent:
         warm_up(parent, ["ours", *others], str(extra or ""))
         done += in_turn(parent, plan.rounds)
+        together = everywhere(done)
         if sys.platform == "linux":
             done.append(pairs(parent, "ours", ANSWERING, plan.one_core, special=ONE_CORE))
         for destination in (ANSWERING, REFUSED, BLACK_HOLE):
             number = plan.others if destination == ANSWERING else plan.others_dead
             done += [pairs(parent, way, destination, number, path=_path(way, extra)) for way in others]
-    return Table("process", "Whole process", METHOD, COLUMNS, [pair.row() for pair in done], _remarks(done, reason))
+    rows = [pair.row() for pair in (together, *done)]
+    return Table("process", "Whole process", METHOD, COLUMNS, rows, _remarks(done, reason))
 
 
 def _remarks(done: list[Pairs], reason: str) -> list[str]:
@@ -184,7 +203,7 @@ def one_core() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def begun(parent: str, way: str, destination: str, *, path: str = "", special: str = "") -> Iterator[Pairs]:
+def begun(parent: str, way: str, destination: str, *, path: str = "", special: str = "") -> Iterator[Series]:
     """
     No pair so far, for a destination that is there until the context ends; then what has arrived is counted.
 
@@ -194,7 +213,7 @@ def begun(parent: str, way: str, destination: str, *, path: str = "", special: s
         # The others keep nothing between runs.
         used = used_world(parent, target) if way == "ours" and special != FIRST else None
         before = target.wait_for(1, 1.0) if used and target.answers else 0
-        found = Pairs(way, destination, target, special, path, used)
+        found = Series(way, target, destination=destination, special=special, path=path, used=used)
         yield found
         found.arrived = target.wait_for(before + len(found.with_it), 1.0) - before if target.answers else 0
 
@@ -207,7 +226,7 @@ def pairs(parent: str, way: str, destination: str, number: int, *, path: str = "
     return found
 
 
-def in_turn(parent: str, rounds: int) -> list[Pairs]:
+def in_turn(parent: str, rounds: int) -> list[Series]:
     """
     The pairs of this package on every destination, in turn, so that none has the machine's better minutes.
 
@@ -220,6 +239,15 @@ def in_turn(parent: str, rounds: int) -> list[Pairs]:
             for found in (all_of_them[0], *all_of_them):
                 found.run(parent)
     return all_of_them
+
+
+def everywhere(found: Iterable[Pairs]) -> Pairs:
+    """All pairs of later commands together: a command does not come across its destination."""
+    together = Pairs("ours", "any of these")
+    for pairs_of_one in found:
+        if not pairs_of_one.special:
+            together.take(pairs_of_one)
+    return together
 
 
 def used_world(parent: str, target: Place) -> World:
