@@ -13,7 +13,7 @@ from uuid import UUID, uuid1, uuid4
 import pytest
 
 import support
-from franklinwh_telemetry import inifile, lookup, process, system
+from franklinwh_telemetry import inifile, lookup, system
 from franklinwh_telemetry.consent import HOST, Granted, host_consent, read_consent
 from franklinwh_telemetry.lookup import DenialReason, Denied
 from support import posix_only
@@ -584,7 +584,7 @@ def test_only_the_ini_of_a_test(place, monkeypatch) -> None:
     own = place.cwd / "of-the-test.ini"
     own.write_text(with_uuid(4), encoding="utf-8")
     place.write(cwd=NO, home=NO, machine=NO)
-    monkeypatch.setattr(process, "only_ini", lambda application: str(own) if application == APP else "")
+    monkeypatch.setattr(system, "only_ini", lambda application: str(own) if application == APP else "")
     yes = granted(place.read())
     assert (yes.source, yes.explicit) == (str(own), False)
     own.unlink()

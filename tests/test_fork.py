@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import support
 from franklinwh_telemetry import guard
-from franklinwh_telemetry.guard import Inside
+from franklinwh_telemetry.guard import Guard
 from support import CONSENT, posix_only
 
 if TYPE_CHECKING:
@@ -63,19 +63,19 @@ def test_a_child_forked_during_a_first_event_records_its_own():
 
 def test_a_fork_waits_for_who_is_inside():
     """The door closes when the last one has come out, however often it had come in."""
-    inside, seen = Inside(), []
+    inside, seen = Guard(), []
     is_in, may_leave = threading.Event(), threading.Event()
 
     def visit():
-        inside.enter()
-        inside.enter()
+        inside.__enter__()
+        inside.__enter__()
         is_in.set()
         may_leave.wait(60)
-        inside.leave()
+        inside.__exit__(None, None, None)
         seen.append("once")
         time.sleep(0.05)
         seen.append("twice")
-        inside.leave()
+        inside.__exit__(None, None, None)
 
     thread = threading.Thread(target=visit)
     thread.start()
@@ -91,12 +91,12 @@ def test_a_fork_waits_for_who_is_inside():
 
 def test_who_comes_during_a_fork_waits_at_the_door():
     """Nobody comes in between the last look and the fork."""
-    inside, seen = Inside(), []
+    inside, seen = Guard(), []
 
     def visit():
-        inside.enter()
+        inside.__enter__()
         seen.append("inside")
-        inside.leave()
+        inside.__exit__(None, None, None)
 
     inside.close()
     thread = threading.Thread(target=visit)
@@ -112,14 +112,14 @@ def test_who_comes_during_a_fork_waits_at_the_door():
 def test_a_fork_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch):
     """Somebody inside who waits for a disk does not keep the process from being forked."""
     monkeypatch.setattr(guard, "PATIENCE_S", 0.1)
-    inside = Inside()
+    inside = Guard()
     is_in, may_leave = threading.Event(), threading.Event()
 
     def visit():
-        inside.enter()
+        inside.__enter__()
         is_in.set()
         may_leave.wait(60)
-        inside.leave()
+        inside.__exit__(None, None, None)
 
     thread = threading.Thread(target=visit)
     thread.start()
@@ -132,12 +132,12 @@ def test_a_fork_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch):
 
 def test_who_forks_may_be_inside():
     """The thread that forks waits for others only, and its child is as deep inside as it was."""
-    inside = Inside()
-    inside.enter()
+    inside = Guard()
+    inside.__enter__()
     inside.close()
     inside.open()
     inside.begin_anew()
     assert inside._depths == {threading.get_ident(): 1}
-    inside.leave()
+    inside.__exit__(None, None, None)
     inside.begin_anew()
     assert inside._depths == {}

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 import support
-from franklinwh_telemetry import Telemetry, Vocabulary, guard, launch, process, system, testing
+from franklinwh_telemetry import Telemetry, Vocabulary, guard, launch, system, testing
 from support import CONSENT, VERSION_4
 
 CANARY = "surprise-4711"
@@ -530,7 +530,7 @@ def test_program_without_a_script(monkeypatch):
     """An interactive interpreter has no script; only the working directory is left out then."""
     monkeypatch.delattr(sys.modules["__main__"], "__file__")
 
-    path = [process.STARTED_IN, os.path.abspath("/more")]
+    path = [system.STARTED_IN, os.path.abspath("/more")]
     assert launch.module_path(path, PACKAGE_FILE) == [OURS, os.path.abspath("/more")]
 
 

@@ -24,7 +24,7 @@ from franklinwh_telemetry import (
     event,
     guard,
     inifile,
-    process,
+    system,
 )
 from franklinwh_telemetry.backlog import existing_spools
 from franklinwh_telemetry.consenting import turn_off
@@ -265,7 +265,7 @@ REPLACED = ("now_ns", "monotonic_ns", "random_bytes", "at_exit", "only_ini", "st
 
 def seams():
     return (
-        {name: value for name, value in vars(process).items() if name[0] != "_"},
+        {name: value for name, value in vars(system).items() if name[0] != "_"},
         guard.reraising,
         guard.notes,
         list(guard._state_folders),
@@ -286,8 +286,8 @@ def test_everything_is_restored(error, telemetry, monkeypatch):
     before = seams()
     ending = contextlib.nullcontext() if error is None else pytest.raises(type(error))
     with ending as raised, capture_events() as captured:
-        assert not [name for name in REPLACED if getattr(process, name) is before[0][name]]
-        assert (guard.reraising, guard.notes) == (True, [])
+        assert not [name for name in REPLACED if getattr(system, name) is before[0][name]]
+        assert (guard.reraising, guard.notes) == (TelemetryError, [])
         dispatch_cli_event("sync", True, VERSION_4, telemetry=telemetry)
         end_by(error)
 

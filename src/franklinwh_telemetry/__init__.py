@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from franklinwh_telemetry import process as _process  # noqa: F401 - notes the working directory before it changes
+from franklinwh_telemetry import system as _system  # noqa: F401 - notes the working directory before it changes
 from franklinwh_telemetry.consent import Granted, read_consent
 from franklinwh_telemetry.lookup import Denied
 from franklinwh_telemetry.recorder import Telemetry

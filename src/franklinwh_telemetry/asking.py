@@ -8,7 +8,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Final, Protocol
 
-from franklinwh_telemetry import kernel, process
+from franklinwh_telemetry import kernel, system
 from franklinwh_telemetry.guard import guard
 from franklinwh_telemetry.lookup import DenialReason, Denied
 
@@ -112,7 +112,7 @@ def ask_once(telemetry: Telemetry) -> None:
 
 
 def _may_ask(telemetry: Telemetry) -> bool:
-    if os.environ.get("CI") or process.is_completion(os.environ):
+    if os.environ.get("CI") or system.is_completion(os.environ):
         return False
     if not all(map(_is_terminal, (sys.stdin, sys.stdout, sys.stderr))) or not is_in_foreground():
         return False

@@ -10,7 +10,7 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Final
 
-from franklinwh_telemetry import event, process
+from franklinwh_telemetry import event, system
 from franklinwh_telemetry.consent import HOST
 from franklinwh_telemetry.guard import guard
 from franklinwh_telemetry.lookup import DenialReason, Denied
@@ -66,15 +66,15 @@ def dispatch_cli_event(
                 reporter.discard_from(HOST)
             return
         answer = _Answer(reporter, execution_uuid, api_key)
-        if not answer.holds() or process.is_completion(os.environ):
+        if not answer.holds() or system.is_completion(os.environ):
             return
         parsed = reporter.vocabulary.execution(command)
         if parsed is None:
             return
         if latency_ms is not None:
             held_ms = event.clamp_latency_ms(int(latency_ms))
-            answer.record(parsed, process.now_ns() // 1_000_000 - held_ms, held_ms, success=success is not False)
-        elif process.in_event_loop() or threading.current_thread() is not threading.main_thread():
+            answer.record(parsed, system.now_ns() // 1_000_000 - held_ms, held_ms, success=success is not False)
+        elif system.in_event_loop() or threading.current_thread() is not threading.main_thread():
             _count(reporter, "dispatch_outside_main_thread")
         elif _Pending.current is not None and _Pending.current.pid == os.getpid():
             _count(reporter, "dispatch_called_again")
@@ -152,8 +152,8 @@ class _Pending:
         self._error_before = getattr(sys, "last_value", None)
         self._original_exit: Callable[..., NoReturn] = sys.exit
         self._exit: Callable[..., NoReturn] = sys.exit
-        self._executed_at_ms = process.now_ns() // 1_000_000
-        self._started_ns = process.monotonic_ns()
+        self._executed_at_ms = system.now_ns() // 1_000_000
+        self._started_ns = system.monotonic_ns()
 
     def watch(self) -> None:
         """Note the status given to `sys.exit` on the main thread, and wait for the end of the process."""
@@ -168,7 +168,7 @@ class _Pending:
 
         self._exit = exit
         sys.exit = exit
-        process.at_exit(self._complete)
+        system.at_exit(self._complete)
 
     def _complete(self) -> None:
         with guard:
@@ -176,7 +176,7 @@ class _Pending:
                 sys.exit = self._original_exit
             if os.getpid() != self.pid or _Pending.current is not self:
                 return
-            latency_ms = (process.monotonic_ns() - self._started_ns) // 1_000_000
+            latency_ms = (system.monotonic_ns() - self._started_ns) // 1_000_000
             self._answer.record(self._command, self._executed_at_ms, latency_ms, success=self._has_succeeded())
 
     def _has_succeeded(self) -> bool:

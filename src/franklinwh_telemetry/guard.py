@@ -18,8 +18,8 @@ from franklinwh_telemetry import system
 if TYPE_CHECKING:
     from types import TracebackType
 
-reraising = False
-"""Set by our `testing` module alone: while it is active our errors are raised, not swallowed."""
+reraising: type[Exception] | None = None
+"""Set by our `testing` module alone: while it is active our errors are raised, not swallowed, and a refusal as this."""
 
 PATIENCE_S: Final = 1.0
 """A fork waits so long for other threads to come out, and no longer: one of them may wait for a disk."""
@@ -34,13 +34,13 @@ notes: list[str] = []
 _state_folders: list[str] = []
 
 
-class TelemetryError(Exception):
-    """What this package passes over in silence, raised only while `reraising`."""
-
-
 @final
-class Inside:
-    """The threads that are inside, each with how often it has come in; one that is inside may come in again."""
+class Guard:
+    """
+    A context that swallows an `Exception`, notes it and goes on; nothing else is touched.
+
+    It knows the threads that are inside, each with how often it has come in; one that is inside may come in again.
+    """
 
     __slots__ = ("_depths", "_door")
 
@@ -49,19 +49,30 @@ class Inside:
         self._door = _thread.RLock()
         self._depths: dict[int, int] = {}
 
-    def enter(self) -> None:
+    def __enter__(self) -> None:
         """Come in; while a fork is being made, wait at the door."""
         me = _thread.get_ident()
         with self._door:
             self._depths[me] = self._depths.get(me, 0) + 1
 
-    def leave(self) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool:
         """Come out."""
-        me = _thread.get_ident()
-        with self._door:
-            depth = self._depths.pop(me, 0) - 1
-            if depth > 0:
-                self._depths[me] = depth
+        try:
+            if kind is None or not issubclass(kind, Exception) or reraising:
+                return False
+            _note(kind, traceback)
+            return True
+        finally:
+            me = _thread.get_ident()
+            with self._door:
+                depth = self._depths.pop(me, 0) - 1
+                if depth > 0:
+                    self._depths[me] = depth
 
     def close(self) -> None:
         """Wait until no other thread is inside, and hold the door."""
@@ -84,36 +95,9 @@ class Inside:
         self._depths = {me: self._depths[me]} if me in self._depths else {}
 
 
-inside: Final = Inside()
+guard: Final = Guard()
 
-system.at_fork(before=inside.close, in_parent=inside.open, in_child=inside.begin_anew)
-
-
-class Guard:
-    """
-    A context that swallows an `Exception`, notes it and goes on; nothing else is touched.
-
-    Whoever is in it is inside, and a fork waits for them.
-    """
-
-    __slots__ = ()
-
-    def __enter__(self) -> None:
-        inside.enter()
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> bool:
-        try:
-            if kind is None or not issubclass(kind, Exception) or reraising:
-                return False
-            _note(kind, traceback)
-            return True
-        finally:
-            inside.leave()
+system.at_fork(before=guard.close, in_parent=guard.open, in_child=guard.begin_anew)
 
 
 def remember_state_folder(folder: str) -> None:
@@ -130,7 +114,7 @@ def forget_state_folder() -> None:
 def note_refusal(reason: str) -> None:
     """Note a refusal of our own that keeps an event from being recorded, such as an unsafe folder."""
     if reraising:
-        raise TelemetryError(reason)
+        raise reraising(reason)
     _keep_note(reason)
 
 
@@ -159,6 +143,3 @@ def _keep(folder: str, note: str) -> None:
         replace(os.path.join(folder, "last-error"), note.encode("utf-8", "replace"))
     except (OSError, RuntimeError):
         return
-
-
-guard: Final = Guard()

@@ -9,7 +9,6 @@ import sys
 from typing import TYPE_CHECKING, Final
 
 from franklinwh_telemetry import system
-from franklinwh_telemetry.process import STARTED_IN
 from franklinwh_telemetry.statefolder import remove_quietly
 
 if TYPE_CHECKING:
@@ -174,14 +173,14 @@ def _users_own(script_file: str | None) -> set[str]:
     """The folders that Python itself puts in front of the path: the script's, and the working directory for `-m`."""
     script_file = script_file or getattr(sys.modules.get("__main__"), "__file__", None)
     if not isinstance(script_file, str):
-        return {STARTED_IN}
+        return {system.STARTED_IN}
     script_file = _absolute(script_file)
-    return {STARTED_IN, os.path.dirname(script_file), os.path.dirname(os.path.realpath(script_file))}
+    return {system.STARTED_IN, os.path.dirname(script_file), os.path.dirname(os.path.realpath(script_file))}
 
 
 def _absolute(entry: str) -> str:
     """The entry from the folder in which the program was started; an empty one, which is any folder, stays empty."""
-    return os.path.join(STARTED_IN, entry) if entry else entry
+    return os.path.join(system.STARTED_IN, entry) if entry else entry
 
 
 def is_python(executable: str | None) -> bool:

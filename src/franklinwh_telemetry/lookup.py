@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Final, final
 
-from franklinwh_telemetry import inifile, process, system
+from franklinwh_telemetry import inifile, system
 from franklinwh_telemetry.inifile import Ini, IniProblem, ProblemKind, section_name
 from franklinwh_telemetry.value import Choice, Value
 
@@ -46,17 +46,6 @@ class DenialReason(Choice):
     HOST_DECLINED = "the program's own setting does not say yes; switch it on there"
 
 
-_WITHDRAWALS: Final = frozenset(
-    (
-        DenialReason.NO_INI,
-        DenialReason.NO_SECTION,
-        DenialReason.NOT_DECIDED,
-        DenialReason.DISABLED,
-        DenialReason.HOST_DECLINED,
-    ),
-)
-
-
 @final
 class Denied(Value):
     """Nothing may be recorded or sent: `where` is the file or variable that decided, `detail` never a secret."""
@@ -80,21 +69,20 @@ class Denied(Value):
     @property
     def is_withdrawal(self) -> bool:
         """Whether this takes the yes back, so that what waits is discarded; otherwise it is kept but not sent."""
-        return self.reason in _WITHDRAWALS
+        return self.reason in (
+            DenialReason.NO_INI,
+            DenialReason.NO_SECTION,
+            DenialReason.NOT_DECIDED,
+            DenialReason.DISABLED,
+            DenialReason.HOST_DECLINED,
+        )
 
 
 _MAX_APPLICATION: Final = 64
 _ALPHANUMERIC: Final = frozenset("abcdefghijklmnopqrstuvwxyz0123456789")
 _NAME_CHARACTERS: Final = _ALPHANUMERIC | frozenset("._-")
-_DEVICES: Final = frozenset(("con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(10))))
-_PROBLEMS: Final = {
-    ProblemKind.UNREADABLE: DenialReason.UNREADABLE,
-    ProblemKind.NOT_REGULAR: DenialReason.UNREADABLE,
-    ProblemKind.TOO_LARGE: DenialReason.UNREADABLE,
-    ProblemKind.WORLD_WRITABLE: DenialReason.WORLD_WRITABLE,
-    ProblemKind.FOREIGN_OWNER: DenialReason.FOREIGN_OWNER,
-    ProblemKind.MALFORMED: DenialReason.MALFORMED,
-}
+_DEVICES: Final = ("con", "prn", "aux", "nul")
+_PORTS: Final = ("com", "lpt")
 
 
 def parse_application(name: str) -> str | None:
@@ -105,7 +93,11 @@ def parse_application(name: str) -> str | None:
     would be another's name there, or that is a device's (`con`, `aux.app`).
     """
     usable = 0 < len(name) <= _MAX_APPLICATION and name[0] in _ALPHANUMERIC and _NAME_CHARACTERS.issuperset(name)
-    return name if usable and name[-1] != "." and name.partition(".")[0] not in _DEVICES else None
+    return name if usable and name[-1] != "." and not _is_device(name.partition(".")[0]) else None
+
+
+def _is_device(word: str) -> bool:
+    return word in _DEVICES or (word[:3] in _PORTS and word[3:].isdigit() and len(word) == len("com1"))
 
 
 class Lookup:
@@ -134,7 +126,7 @@ class Lookup:
         if self.refusal is not None:
             return
         refusals: list[Denied] = []
-        only_ini = process.only_ini
+        only_ini = system.only_ini
         paths = ini_paths(config, environ, cwd, home) if only_ini is None else ((only_ini(application), False),)
         for path, explicit in paths:
             self.first = self.first or path
@@ -203,7 +195,7 @@ def _home(environ: Mapping[str, str]) -> str | None:
 def _refusal(ini: Ini | IniProblem, name: str) -> Denied | None:
     """What in one file denies by itself: a no, or a reason not to believe it."""
     if isinstance(ini, IniProblem):
-        return Denied(_PROBLEMS[ini.kind], ini.path, ini.detail)
+        return Denied(_reason_of(ini), ini.path, ini.detail)
     section = ini.sections.get(name)
     if section is None:
         return None
@@ -216,3 +208,15 @@ def _refusal(ini: Ini | IniProblem, name: str) -> Denied | None:
     if said in NO:
         return Denied(DenialReason.DISABLED, ini.path, f"[{name}]")
     return Denied(DenialReason.NOT_BOOLEAN, ini.path, f"[{name}]")
+
+
+def _reason_of(problem: IniProblem) -> DenialReason:
+    """Why a file that cannot be believed denies."""
+    return {
+        ProblemKind.UNREADABLE: DenialReason.UNREADABLE,
+        ProblemKind.NOT_REGULAR: DenialReason.UNREADABLE,
+        ProblemKind.TOO_LARGE: DenialReason.UNREADABLE,
+        ProblemKind.WORLD_WRITABLE: DenialReason.WORLD_WRITABLE,
+        ProblemKind.FOREIGN_OWNER: DenialReason.FOREIGN_OWNER,
+        ProblemKind.MALFORMED: DenialReason.MALFORMED,
+    }[problem.kind]

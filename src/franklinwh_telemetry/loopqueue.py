@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Final, final
 
-from franklinwh_telemetry import process
+from franklinwh_telemetry import system
 from franklinwh_telemetry.lookup import Denied
 
 if TYPE_CHECKING:
@@ -41,11 +41,11 @@ class LoopQueue:
 
     def put(self, folder_name: str, record: Record, flush: Callable[[], object]) -> None:
         """Let *record* wait; *flush* is called as the process ends."""
-        if self._flushed_by is not process.at_exit:
+        if self._flushed_by is not system.at_exit:
             if self._flushed_by is not None:
                 self.clear()  # a test has an end of its own, and nothing from before it
-            self._flushed_by = process.at_exit
-            process.at_exit(flush)
+            self._flushed_by = system.at_exit
+            system.at_exit(flush)
         self._put(folder_name, (record,))
 
     def write(self, telemetry: Telemetry) -> None:

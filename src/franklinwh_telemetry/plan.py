@@ -9,7 +9,7 @@ import time
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Final, final
 
-from franklinwh_telemetry import event, iniedit, inifile, process
+from franklinwh_telemetry import event, iniedit, inifile, system
 from franklinwh_telemetry.address import BadDestination
 from franklinwh_telemetry.consent import HOST, ROUTING_KEYS
 from franklinwh_telemetry.destination import FILE, choose
@@ -172,8 +172,8 @@ def edit(path: str, section: str, changes: dict[str, str | None] | dict[str, str
 
 def looked_up(telemetry: Telemetry) -> list[str]:
     """The inis in which *telemetry*'s user may have answered, absolute, in their order."""
-    if process.only_ini is not None:
-        return [process.only_ini(telemetry.application)]
+    if system.only_ini is not None:
+        return [system.only_ini(telemetry.application)]
     return [os.path.abspath(path) for path, _named in ini_paths(telemetry.config, os.environ)]
 
 

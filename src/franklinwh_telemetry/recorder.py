@@ -10,7 +10,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Final, cast
 
-from franklinwh_telemetry import event, process
+from franklinwh_telemetry import event, system
 from franklinwh_telemetry.consent import host_consent, read_consent
 from franklinwh_telemetry.guard import guard
 from franklinwh_telemetry.lookup import DenialReason, Denied, parse_application
@@ -101,7 +101,7 @@ class Telemetry:
         line = tuple(sys.argv[1:] if argv is None else argv)
         command = None
         with guard:
-            if not process.is_completion(os.environ):
+            if not system.is_completion(os.environ):
                 command = self.vocabulary.execution(line)
         if command is None:
             return main()
@@ -115,7 +115,7 @@ class Telemetry:
     def finish(self, run: Run, *, success: bool) -> None:
         """Record a command that has just ended; called by its scope, in the process that began it."""
         with guard:
-            latency_ms = (process.monotonic_ns() - run.started_ns) // 1_000_000
+            latency_ms = (system.monotonic_ns() - run.started_ns) // 1_000_000
             self.record(run.command, executed_at_ms=run.executed_at_ms, latency_ms=latency_ms, success=success)
 
     def record(
@@ -147,7 +147,7 @@ class Telemetry:
                 success=success,
                 execution_uuid=execution_uuid,
             ),
-            process.random_bytes,
+            system.random_bytes,
         )
         if root is None:
             self._needed_queue().put(allowed.manifest.folder_name(), made, self.flush)
@@ -160,7 +160,7 @@ class Telemetry:
 
     def queues(self) -> bool:
         """Whether an event recorded now waits in memory for `flush()`."""
-        return process.in_event_loop()
+        return system.in_event_loop()
 
     def flush(self) -> None:
         """
@@ -253,7 +253,7 @@ class Telemetry:
         """The folder of all state; nothing is made."""
         from franklinwh_telemetry.statefolder import state_root  # noqa: PLC0415 - not needed where nobody is asked
 
-        given = process.state_directory or self._state_directory
+        given = system.state_directory or self._state_directory
         return state_root({"STATE_DIRECTORY": given} if given else os.environ)
 
     def _ask(self) -> Granted | Denied:

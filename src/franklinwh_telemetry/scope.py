@@ -9,7 +9,7 @@ import sys
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Final
 
-from franklinwh_telemetry import process
+from franklinwh_telemetry import system
 from franklinwh_telemetry.guard import guard
 
 if TYPE_CHECKING:
@@ -44,8 +44,8 @@ class Run:
         self.pid = os.getpid()
         self.has_failed = False
         self.was_interrupted = False
-        self.executed_at_ms = process.now_ns() // 1_000_000
-        self.started_ns = process.monotonic_ns()
+        self.executed_at_ms = system.now_ns() // 1_000_000
+        self.started_ns = system.monotonic_ns()
 
     def show(self) -> None:
         """Let `current_run` and the scope's `failed` find this run, in this task or thread."""

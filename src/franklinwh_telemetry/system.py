@@ -1,12 +1,14 @@
 """
-Which system runs us: what Linux, macOS and Windows do each in their own way, as far as a command comes across it.
+The machine as a command meets it: its clocks, its randomness, its end, and what Linux, macOS and Windows do each so.
 
-What else they do so is in `kernel.py`; nobody but these two knows the system, and the sender's first line, which lowers
-its priority before anything of ours is imported.
+What else they do each in their own way is in `kernel.py`; nobody but these two knows the system, and the sender's first
+line, which lowers its priority before anything of ours is imported.
+Read as `system.now_ns()`, never by name: our `testing` module puts something else into these places.
 """
 
 from __future__ import annotations
 
+import atexit
 import os
 import stat
 import sys
@@ -18,6 +20,32 @@ if TYPE_CHECKING:
     from typing import TypeGuard, TypeVar
 
     Result = TypeVar("Result")
+
+STARTED_IN: str
+"""The working directory at our first import, noted before the program can change it; empty where it was gone."""
+
+try:
+    STARTED_IN = os.getcwd()
+except OSError:
+    STARTED_IN = ""
+
+now_ns: Callable[[], int] = time.time_ns
+"""The time at which a command was executed: UTC, in nanoseconds since 1970."""
+
+monotonic_ns: Callable[[], int] = time.monotonic_ns
+"""What a command's latency is taken from."""
+
+random_bytes: Callable[[int], bytes] = os.urandom
+"""What an event's own ids are drawn from."""
+
+at_exit: Callable[[Callable[[], object]], object] = atexit.register
+"""What is to be done as the process ends."""
+
+only_ini: Callable[[str], str] | None = None
+"""In tests, the one ini in which an application's user may have answered, instead of all that are looked up."""
+
+state_directory: str | None = None
+"""In tests, the folder that holds all state, whatever the environment or the program says."""
 
 # No flag keeps descriptors from children: `os.open` itself does, on every system.
 BYTES: Final[int] = getattr(os, "O_BINARY", 0)
@@ -54,6 +82,17 @@ OPEN_FILES_STAY: Final = sys.platform == "win32"
 
 _SHARING_PAUSES_S: Final = (0.001, 0.004, 0.02)
 _INTERRUPTIONS: Final = 10
+
+
+def in_event_loop() -> bool:
+    """Whether an asyncio event loop runs in this thread, without importing asyncio."""
+    asyncio = sys.modules.get("asyncio")
+    return asyncio is not None and asyncio._get_running_loop() is not None  # noqa: SLF001 - documented, public by use
+
+
+def is_completion(environ: Mapping[str, str]) -> bool:
+    """Whether a shell runs the program only for its completions (argcomplete, click, typer)."""
+    return any(name.startswith("_") and name.endswith(("_ARGCOMPLETE", "_COMPLETE")) for name in environ)
 
 
 def spellings(variable: str) -> tuple[str, ...]:

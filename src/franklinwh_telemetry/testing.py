@@ -15,10 +15,9 @@ import threading
 from typing import TYPE_CHECKING, Final, final
 from uuid import UUID
 
-from franklinwh_telemetry import dispatch, event, guard, iniedit, process
+from franklinwh_telemetry import dispatch, event, guard, iniedit, system
 from franklinwh_telemetry.backlog import existing_applications, existing_spools
 from franklinwh_telemetry.decoding import RecordRefusal, decode
-from franklinwh_telemetry.guard import TelemetryError as TelemetryError  # noqa: PLC0414 - so that tests may name it
 from franklinwh_telemetry.inifile import section_name
 from franklinwh_telemetry.launch import SENDER_MARK
 from franklinwh_telemetry.lookup import HOME_INI, parse_application
@@ -43,9 +42,13 @@ _UNSET: Final = {"DO_NOT_TRACK": None, "FRANKLINWH_TELEMETRY": None}
 _open: Final[list[Captured]] = []
 
 
+class TelemetryError(Exception):
+    """What this package passes over in silence outside of tests: a refusal of its own, such as an unsafe folder."""
+
+
 def errors_raised() -> contextlib.AbstractContextManager[None]:
     """While this context is open, errors of this package are raised instead of swallowed and counted."""
-    return placed((guard, "reraising", True))
+    return placed((guard, "reraising", TelemetryError))
 
 
 @contextlib.contextmanager
@@ -246,12 +249,12 @@ class Captured:
             _open[-1].records  # noqa: B018 - reading writes down what its event loops have recorded
         ids = Ids()
         stand_ins = placed(
-            (process, "now_ns", self._clock.now_ns),
-            (process, "monotonic_ns", self._clock.monotonic_ns),
-            (process, "random_bytes", ids.random_bytes),
-            (process, "at_exit", self._at_exit.append),
-            (process, "only_ini", self._ini_of),
-            (process, "state_directory", self._state),
+            (system, "now_ns", self._clock.now_ns),
+            (system, "monotonic_ns", self._clock.monotonic_ns),
+            (system, "random_bytes", ids.random_bytes),
+            (system, "at_exit", self._at_exit.append),
+            (system, "only_ini", self._ini_of),
+            (system, "state_directory", self._state),
             (event, "draw_execution_uuid", ids.execution_uuid),
             (dispatch._Pending, "current", None),  # noqa: SLF001 - a new process has none
             (guard, "notes", []),

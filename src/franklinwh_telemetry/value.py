@@ -14,8 +14,23 @@ if TYPE_CHECKING:
 else:
 
     class _ChoiceType(type):
+        def __new__(cls, name: str, bases: tuple[type, ...], body: dict[str, object]) -> type:
+            members = {key: body.pop(key) for key in tuple(body) if key.isupper()}
+            return super().__new__(cls, name, bases, {**body, "_values": members, "_made": {}})
+
+        def __getattr__(cls, name: str) -> Choice:
+            if name not in cls._values:
+                msg = f"{cls.__name__} has no member {name!r}"
+                raise AttributeError(msg)
+            member = object.__new__(cls)
+            object.__setattr__(member, "name", name)
+            object.__setattr__(member, "value", cls._values[name])
+            member = cls._made.setdefault(name, member)  # of two threads one makes it
+            type.__setattr__(cls, name, member)
+            return member
+
         def __iter__(cls) -> Iterator[Choice]:
-            return iter([member for member in vars(cls).values() if isinstance(member, cls)])
+            return iter([getattr(cls, name) for name in cls._values])
 
         def __setattr__(cls, name: str, _: object) -> NoReturn:
             msg = f"{cls.__name__}.{name} cannot be changed"
@@ -25,18 +40,11 @@ else:
         """
         One of a few named values: to the type checker an `Enum`, and used as one, by its members alone.
 
-        `Enum` itself takes about 80 us a member. There is no look-up by a name or a value.
+        `Enum` itself takes about 80 us a member; here each is made where it is first asked for, and a command that is
+        recorded asks for none. There is no look-up by a name or a value.
         """
 
         __slots__ = ("name", "value")
-
-        def __init_subclass__(cls) -> None:
-            for name, value in tuple(vars(cls).items()):
-                if name.isupper():
-                    member = object.__new__(cls)
-                    object.__setattr__(member, "name", name)
-                    object.__setattr__(member, "value", value)
-                    type.__setattr__(cls, name, member)
 
         def __init__(self, *_: object) -> NoReturn:
             msg = f"{type(self).__name__} has only the members that it lists"

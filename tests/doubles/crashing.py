@@ -18,7 +18,7 @@ import signal
 import sys
 from typing import TYPE_CHECKING, Any
 
-from franklinwh_telemetry import Telemetry, Vocabulary, dispatch_cli_event, process
+from franklinwh_telemetry import Telemetry, Vocabulary, dispatch_cli_event, system
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,7 +62,7 @@ def telemetry() -> Telemetry:
         os.urandom(size)
         return (trace_id if is_trace else trace_id + 1).to_bytes(size, "big")
 
-    process.random_bytes = random_bytes
+    system.random_bytes = random_bytes
     return Telemetry("franklinwh-cloud", Vocabulary(["status", "mode"]))
 
 

@@ -15,6 +15,7 @@ from house import EXAMPLE, Gateway, House
 
 from franklinwh_telemetry import guard
 from franklinwh_telemetry.launch import SENDER_MARK
+from franklinwh_telemetry.testing import TelemetryError
 
 # Home Assistant looks for custom integrations in this package; its test kit would bring one of its own.
 custom_components = ModuleType("custom_components")
@@ -38,7 +39,7 @@ def world(tmp_path, monkeypatch, enable_custom_integrations):
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.chdir(tmp_path / "home")
     monkeypatch.setenv(SENDER_MARK, "1")
-    monkeypatch.setattr(guard, "reraising", True)
+    monkeypatch.setattr(guard, "reraising", TelemetryError)
     yield
     guard.notes.clear()
     guard.forget_state_folder()

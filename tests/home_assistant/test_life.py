@@ -199,7 +199,7 @@ async def test_a_burst_is_bounded(sharing):
 
 async def test_nothing_is_said_in_the_log(house, caplog, monkeypatch):
     """Nothing of ours is in the user's log, even where nothing can be written and every flush fails."""
-    monkeypatch.setattr("franklinwh_telemetry.guard.reraising", False)
+    monkeypatch.setattr("franklinwh_telemetry.guard.reraising", None)
     gateway = await house.add("SERIAL-1")
     gateway.folder.mkdir(parents=True)
     (gateway.folder / "franklinwh-telemetry").write_text("in the way")

@@ -51,13 +51,13 @@ MANY = 100_000
 
 HOST = """
 import json, os, sys, time
-from franklinwh_telemetry import Telemetry, Vocabulary, process
+from franklinwh_telemetry import Telemetry, Vocabulary, system
 application, config, names, count, pace_s, halts = json.loads(sys.argv[1])
 drawn = []
 def random_bytes(size):
     drawn.append(os.urandom(size))
     return drawn[-1]
-process.random_bytes = random_bytes
+system.random_bytes = random_bytes
 telemetry = Telemetry(application, Vocabulary(names.split()), config=config)
 for number in range(count):
     if halts and number == count // 2:
@@ -423,11 +423,11 @@ def test_a_process_1_that_does_not_reap_is_left_one_zombie_a_run(home: Home, que
 
 JUMPING = """
 import json, os, sys, time
-from franklinwh_telemetry import Telemetry, Vocabulary, process
+from franklinwh_telemetry import Telemetry, Vocabulary, system
 offset_ms, count = json.loads(sys.argv[1])
 wall_s, wall_ns = time.time, time.time_ns
 time.time = lambda: wall_s() + offset_ms / 1000
-time.time_ns = process.now_ns = lambda: wall_ns() + offset_ms * 1_000_000
+time.time_ns = system.now_ns = lambda: wall_ns() + offset_ms * 1_000_000
 telemetry = Telemetry("franklinwh-cloud", Vocabulary(["status"]), config="franklinwh.ini")
 for _number in range(count):
     with telemetry.command("status"):

@@ -46,11 +46,11 @@ number, fails, way = int(os.environ.pop("CASE")), os.environ.pop("FAILS") == "1"
 now_ms = int(os.environ.pop("NOW_MS")) + number
 ticks, ids = itertools.count(now_ms * 10**6, 7 * 10**6), itertools.count(1000 * (number + 1))
 time.time = lambda: now_ms / 1000
-from franklinwh_telemetry import Telemetry, dispatch_cli_event, process
+from franklinwh_telemetry import Telemetry, dispatch_cli_event, system
 from franklinwh_telemetry.vocabularies import franklinwh_cloud
-process.now_ns = lambda: now_ms * 10**6
-process.monotonic_ns = lambda: next(ticks)
-process.random_bytes = lambda size: next(ids).to_bytes(size, "big")
+system.now_ns = lambda: now_ms * 10**6
+system.monotonic_ns = lambda: next(ticks)
+system.random_bytes = lambda size: next(ids).to_bytes(size, "big")
 telemetry = Telemetry(franklinwh_cloud.APPLICATION, franklinwh_cloud.vocabulary())
 def main():
     print(*sys.argv, os.environ, flush=True)

@@ -10,7 +10,7 @@ import functools
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final
 
-from franklinwh_telemetry import process
+from franklinwh_telemetry import system
 from franklinwh_telemetry.vocabularies.franklinwh_cloud_api import CHANGING, PREFIX, READING
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class CallEvents:
     def _is_due(self, name: str) -> bool:
         if name not in _READING:
             return True
-        now_ns = process.monotonic_ns()
+        now_ns = system.monotonic_ns()
         if now_ns < self._due_ns.get(name, now_ns):
             return False
         self._due_ns[name] = now_ns + READING_PAUSE_S * 1_000_000_000
