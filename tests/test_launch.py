@@ -509,7 +509,7 @@ def test_package_beside_the_script():
 @posix
 def test_folder_started_in_is_left_out(monkeypatch):
     """What `python -m` puts in front, the working directory of the start, is not passed on."""
-    monkeypatch.setattr(launch, "STARTED_IN", "/started")
+    monkeypatch.setattr(system, "STARTED_IN", "/started")
 
     assert launch.module_path(["/started", "/more"], PACKAGE_FILE, "/more/host/__main__.py") == [OURS, "/more"]
 
@@ -537,7 +537,7 @@ def test_program_without_a_script(monkeypatch):
 def test_relative_entries(monkeypatch):
     """Relative entries are meant from where the program was started, wherever it has gone since."""
     started_in = os.path.abspath("/started")
-    monkeypatch.setattr(launch, "STARTED_IN", started_in)
+    monkeypatch.setattr(system, "STARTED_IN", started_in)
 
     package_file = os.path.join("rel/app.pyz", "franklinwh_telemetry", "launch.py")
     path = launch.module_path(["rel/app.pyz", "lib"], package_file, "rel/app.pyz/__main__.py")
@@ -547,7 +547,7 @@ def test_relative_entries(monkeypatch):
 
 def test_relative_entries_from_nowhere(monkeypatch):
     """Where the working directory was gone at the start, a relative entry means nothing and is left out."""
-    monkeypatch.setattr(launch, "STARTED_IN", "")
+    monkeypatch.setattr(system, "STARTED_IN", "")
 
     assert launch.module_path(["rel", os.path.abspath("/a")], PACKAGE_FILE, SCRIPT) == [OURS, os.path.abspath("/a")]
 
