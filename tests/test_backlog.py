@@ -7,7 +7,7 @@ import support
 from doubles.opening import opened, said_yes  # noqa: F401 - an autouse fixture
 from doubles.records import make_record
 from franklinwh_telemetry import event
-from franklinwh_telemetry.manifest import MAX_MANIFEST_BYTES
+from franklinwh_telemetry.spool import MAX_MANIFEST_BYTES
 from support import APPLICATION, posix_only
 
 NOW_MS = 1_750_000_000_000

@@ -8,8 +8,8 @@ import pytest
 from franklinwh_telemetry import Granted, Vocabulary
 from franklinwh_telemetry.consent import read_consent
 from franklinwh_telemetry.destination import FILE, Destination, parse_destination
-from franklinwh_telemetry.manifest import Manifest
 from franklinwh_telemetry.manifestfile import parse_manifest
+from franklinwh_telemetry.spool import Manifest
 from support import APPLICATION, CONSENT
 
 WORDS = Vocabulary(["status", "a<b>&é\u2028z"])

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import support
-from franklinwh_telemetry.manifest import short_name
+from franklinwh_telemetry.spool import short_name
 
 FAULTY = """
 import sys

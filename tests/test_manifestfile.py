@@ -9,8 +9,7 @@ import pytest
 
 from doubles.opening import opened, said_yes  # noqa: F401 - an autouse fixture
 from doubles.records import VOCABULARY, make_record
-from franklinwh_telemetry import Vocabulary, manifestfile, statefolder
-from franklinwh_telemetry import spool as spool_module
+from franklinwh_telemetry import Vocabulary, manifestfile, permission, statefolder
 from franklinwh_telemetry.lock import Lock
 from support import posix_only
 
@@ -61,11 +60,11 @@ def test_programs_that_differ_open_the_spool_at_the_same_moment(monkeypatch, fir
     def look(path, max_bytes):
         found = looked(path, max_bytes)
         if path.endswith("manifest.json"):
-            monkeypatch.setattr(spool_module, "read_small", looked)
+            monkeypatch.setattr(permission, "read_small", looked)
             opened(vocabulary=Vocabulary(["meanwhile"]))
         return found
 
-    monkeypatch.setattr(spool_module, "read_small", look)
+    monkeypatch.setattr(permission, "read_small", look)
     manifest = opened(vocabulary=Vocabulary(["mine"])).manifest()
 
     assert manifest is not None

@@ -20,12 +20,13 @@ from franklinwh_telemetry.backlog import Backlog
 from franklinwh_telemetry.launch import command_line, environment, mark_alive
 from franklinwh_telemetry.lock import Lock
 from franklinwh_telemetry.lookup import Denied
+from franklinwh_telemetry.permission import open_spool
 from franklinwh_telemetry.sender import __main__ as sender_main
 from franklinwh_telemetry.sender import send, standing
 from franklinwh_telemetry.sender.claim import sweep_leftovers
 from franklinwh_telemetry.sender.loopback import LoopbackReceiver, accept, reply
 from franklinwh_telemetry.sender.send import Ending, drain
-from franklinwh_telemetry.spool import MAX_AGE_MS, MAX_RECORDS, SENDER_LIFETIME_S, Spool, open_spool
+from franklinwh_telemetry.spool import MAX_AGE_MS, MAX_RECORDS, SENDER_LIFETIME_S, Spool
 from franklinwh_telemetry.status import read_trouble
 from support import APPLICATION, CONSENT
 

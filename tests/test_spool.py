@@ -15,22 +15,13 @@ import pytest
 import support
 from doubles.opening import granted, opened, said_yes  # noqa: F401 - an autouse fixture
 from doubles.records import VOCABULARY, make_record
-from franklinwh_telemetry import Granted, Telemetry, Vocabulary, event, room, statefolder, testing
-from franklinwh_telemetry import spool as spool_module
+from franklinwh_telemetry import Granted, Telemetry, Vocabulary, event, permission, room, statefolder, testing
 from franklinwh_telemetry.consent import read_consent
 from franklinwh_telemetry.decoding import decode
 from franklinwh_telemetry.destination import Destination, parse_destination
 from franklinwh_telemetry.lookup import Denied
-from franklinwh_telemetry.manifest import Manifest
-from franklinwh_telemetry.spool import (
-    MAX_AGE_MS,
-    MAX_RECORDS,
-    SENDER_LIFETIME_S,
-    Spool,
-    assigned_uuid,
-    open_spool,
-    uuid_path,
-)
+from franklinwh_telemetry.permission import assigned_uuid, open_spool, uuid_path
+from franklinwh_telemetry.spool import MAX_AGE_MS, MAX_RECORDS, SENDER_LIFETIME_S, Manifest, Spool
 from franklinwh_telemetry.statefolder import FolderRefusal
 from support import APPLICATION, CONSENT, VERSION_4, posix_only
 
@@ -167,7 +158,7 @@ def test_a_manifest_that_cannot_be_read_costs_no_record(monkeypatch):
     """It is written anew, and what waits stays."""
     spool = opened()
     spool.append(make_record(7), NOW_MS)
-    monkeypatch.setattr(spool_module, "read_small", lambda _path, _size: None)
+    monkeypatch.setattr(permission, "read_small", lambda _path, _size: None)
 
     assert opened().names() == ["001750000000000-0000000000000007"]
 
@@ -407,11 +398,11 @@ def test_a_first_run_does_not_take_anothers_uuid_away(monkeypatch):
     def overtaken(of, max_bytes):
         found = read(of, max_bytes)
         if not others:
-            monkeypatch.setattr(spool_module, "read_small", read)
+            monkeypatch.setattr(permission, "read_small", read)
             others.append(assigned_uuid(support.state_root(), given))
         return found
 
-    monkeypatch.setattr(spool_module, "read_small", overtaken)
+    monkeypatch.setattr(permission, "read_small", overtaken)
     assert [assigned_uuid(support.state_root(), given)] == others
     assert Path(path).read_text() == str(others[0])
 

@@ -118,7 +118,8 @@ def recorded(pending: int, number: int, *, launching: bool) -> Samples:
 def opened(reporter: Telemetry) -> Spool:
     """The spool of the yes that holds here."""
     from franklinwh_telemetry.lookup import Denied  # noqa: PLC0415
-    from franklinwh_telemetry.spool import Spool, open_spool  # noqa: PLC0415
+    from franklinwh_telemetry.permission import open_spool  # noqa: PLC0415
+    from franklinwh_telemetry.spool import Spool  # noqa: PLC0415
 
     allowed, root = reporter.permission(), reporter.state_root()
     raise_unless(not isinstance(allowed, Denied) and isinstance(root, str))

@@ -39,7 +39,7 @@ print(json.dumps([status, wall_s, usage.ru_utime + usage.ru_stime, usage.ru_maxr
 FILLING = """
 import os, sys, time
 from franklinwh_telemetry import Telemetry, event
-from franklinwh_telemetry.spool import open_spool
+from franklinwh_telemetry.permission import open_spool
 from franklinwh_telemetry.vocabularies import franklinwh_cloud
 vocabulary = franklinwh_cloud.vocabulary()
 telemetry = Telemetry("bench", vocabulary)

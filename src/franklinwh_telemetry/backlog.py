@@ -8,14 +8,13 @@ import os
 from typing import TYPE_CHECKING, final
 
 from franklinwh_telemetry import event
-from franklinwh_telemetry.manifest import MAX_MANIFEST_BYTES
-from franklinwh_telemetry.spool import MAX_RECORDS, Spool, listing, oldest_allowed
+from franklinwh_telemetry.spool import MAX_MANIFEST_BYTES, MAX_RECORDS, Spool, listing, oldest_allowed
 from franklinwh_telemetry.statefolder import discard, read_small
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from franklinwh_telemetry.manifest import Manifest
+    from franklinwh_telemetry.spool import Manifest
 
 
 @final

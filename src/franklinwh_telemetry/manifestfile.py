@@ -10,7 +10,7 @@ from typing import Final
 
 from franklinwh_telemetry.address import BadDestination
 from franklinwh_telemetry.destination import Destination
-from franklinwh_telemetry.manifest import APPLICATION, ARGUMENT, INI, MANIFEST_VERSION, MAX_MANIFEST_BYTES, Manifest
+from franklinwh_telemetry.spool import APPLICATION, ARGUMENT, INI, MANIFEST_VERSION, MAX_MANIFEST_BYTES, Manifest
 from franklinwh_telemetry.statefolder import read_small, replace, write_once
 
 _LOCK_WAIT_S: Final = 1.0

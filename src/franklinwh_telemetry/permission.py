@@ -10,19 +10,26 @@ import os
 import time
 from typing import TYPE_CHECKING, final
 
+from franklinwh_telemetry import event
+from franklinwh_telemetry.consent import Granted
 from franklinwh_telemetry.destination import route
 from franklinwh_telemetry.guard import guard, note_refusal, remember_state_folder
 from franklinwh_telemetry.launch import launch
 from franklinwh_telemetry.lookup import Denied
-from franklinwh_telemetry.manifest import Manifest
-from franklinwh_telemetry.spool import Spool, assigned_uuid, open_spool
-from franklinwh_telemetry.statefolder import FolderRefusal
+from franklinwh_telemetry.spool import MAX_MANIFEST_BYTES, PLACES, Manifest, Spool, listing, short_name
+from franklinwh_telemetry.statefolder import (
+    FolderRefusal,
+    discard,
+    is_missing,
+    make_folder,
+    make_folder_below,
+    read_small,
+    write_once,
+)
 
 if TYPE_CHECKING:
     from uuid import UUID
 
-    from franklinwh_telemetry import event
-    from franklinwh_telemetry.consent import Granted
     from franklinwh_telemetry.destination import Destination
     from franklinwh_telemetry.vocabulary import Vocabulary
 
@@ -90,3 +97,80 @@ def permit(
     by_argument = argument is not None
     manifest = Manifest.of(granted, destination, vocabulary, policy_version, by_argument=by_argument)
     return Permission(granted, destination, manifest)
+
+
+def open_spool(root: str, manifest: Manifest, granted: Granted) -> Spool | FolderRefusal:
+    """
+    The spool of this yes, made if need be, with its manifest; what makes the folder unsafe is named.
+
+    *granted* is asked for so that nothing can be spooled without it.
+    """
+    assert_granted(granted, manifest)
+    application_folder = os.path.join(root, manifest.application)
+    spool = Spool(os.path.join(application_folder, manifest.folder_name()))
+    refusal = (
+        make_folder(root)
+        or make_folder_below(root, manifest.application)
+        or make_folder_below(application_folder, manifest.folder_name())
+    )
+    if refusal is not None:
+        return refusal
+    whole = all(os.path.isdir(spool.path(name)) for name in PLACES)
+    if not whole:
+        for name in PLACES:
+            refusal = make_folder_below(spool.folder, name)
+            if refusal is not None:
+                return refusal
+    found = read_small(spool.path("manifest.json"), MAX_MANIFEST_BYTES)
+    if found is None:
+        _finish_withdrawal(spool)
+    if found != manifest.encode():
+        from franklinwh_telemetry.manifestfile import write_manifest  # noqa: PLC0415 - the first time, or not ours
+
+        write_manifest(manifest, spool.folder, found)
+    return spool
+
+
+def _finish_withdrawal(spool: Spool) -> None:
+    """
+    Throw away what lies there without a manifest: a withdrawal that was killed had not come to it, nor may a new yes.
+
+    Looked for before the manifest is, which another host may be writing at this moment, and its first record after.
+    """
+    left = [spool.path(f"{place}/{name}") for place in PLACES for name in listing(spool.path(place))]
+    if left and is_missing(spool.path("manifest.json")):
+        for path in left:
+            discard(path)
+
+
+def assert_granted(granted: Granted, manifest: Manifest) -> None:
+    """Raise TypeError unless *granted* is a real yes to what *manifest* says."""
+    if type(granted) is not Granted or granted.application != manifest.application or granted.source != manifest.source:
+        message = f"recording needs the Granted of {manifest.application} that its manifest names"
+        raise TypeError(message)
+
+
+def assigned_uuid(root: str, granted: Granted) -> UUID | FolderRefusal:
+    """
+    The execution UUID kept in the state folder for this application and ini, drawn at its first use.
+
+    It is made in one step, so that two first runs agree.
+    """
+    refusal = make_folder(root) or make_folder_below(root, granted.application)
+    if refusal is not None:
+        return refusal
+    path = uuid_path(root, granted.application, granted.source)
+    for attempt in range(3):
+        kept = event.parse_execution_uuid((read_small(path, 64) or b"").decode("ascii", "replace"))
+        if kept is not None:
+            return kept
+        # Not at the first look: what was missing then may be there by now, from another first run.
+        if attempt:
+            discard(path)
+        write_once(path, str(event.draw_execution_uuid(os.urandom)).encode())
+    return FolderRefusal.NOT_WRITABLE
+
+
+def uuid_path(root: str, application: str, source: str) -> str:
+    """Where the UUID of an application and ini is kept."""
+    return os.path.join(root, application, f"uuid-{short_name(source)}")

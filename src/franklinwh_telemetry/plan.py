@@ -14,8 +14,8 @@ from franklinwh_telemetry.address import BadDestination
 from franklinwh_telemetry.consent import HOST, ROUTING_KEYS
 from franklinwh_telemetry.destination import FILE, choose
 from franklinwh_telemetry.lookup import HOME_INI, Denied, ini_paths
+from franklinwh_telemetry.permission import uuid_path
 from franklinwh_telemetry.plain import facts_lines, moment, printable
-from franklinwh_telemetry.spool import uuid_path
 from franklinwh_telemetry.statefolder import read_small
 
 if TYPE_CHECKING:

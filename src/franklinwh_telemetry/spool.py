@@ -4,30 +4,19 @@ The spool: one small file an event, in a folder that belongs to exactly one yes.
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, final
 
 from franklinwh_telemetry import event, system
-from franklinwh_telemetry.consent import Granted
-from franklinwh_telemetry.manifest import MAX_MANIFEST_BYTES, short_name
-from franklinwh_telemetry.statefolder import (
-    FolderRefusal,
-    Tally,
-    discard,
-    is_missing,
-    make_folder,
-    make_folder_below,
-    read_small,
-    remove_quietly,
-    write_new,
-    write_once,
-)
+from franklinwh_telemetry.statefolder import Tally, remove_quietly, write_new
 
 if TYPE_CHECKING:
-    from uuid import UUID
-
-    from franklinwh_telemetry.manifest import Manifest
+    from franklinwh_telemetry.consent import Granted
+    from franklinwh_telemetry.destination import Destination
     from franklinwh_telemetry.room import Room
+    from franklinwh_telemetry.vocabulary import Vocabulary
 
 MAX_RECORDS: Final = 1_000
 MAX_AGE_MS: Final = 30 * 24 * 60 * 60 * 1000
@@ -45,6 +34,14 @@ SENDER_LIFETIME_S: Final = 30.0
 PLACES: Final = ("tmp", "new", "claimed")
 """The folders of a spool: a record is made in the first, waits in the second, and is under way in the third."""
 
+MAX_MANIFEST_BYTES: Final = 256 * 1024
+MANIFEST_VERSION: Final = 1
+
+ARGUMENT: Final = "argument"
+INI: Final = "ini"
+APPLICATION: Final = "application"
+"""Who named the destination: a call of the program, the user's ini, or the application's own literal (or nobody)."""
+
 _MARK_BELIEVED_S: Final = SENDER_LIFETIME_S + 5.0
 _BACKOFF_BELIEVED_S: Final = 2 * 24 * 60 * 60.0
 
@@ -53,7 +50,7 @@ class Spool:
     """
     The records of one yes, and the marks by which hosts and senders see each other.
 
-    Whoever appends needs a `Granted` (`open_spool`); who reads opens a folder that is there, as a `backlog.Backlog`.
+    Whoever appends needs a `Granted` (`permission.open_spool`); who reads opens one that is there (`backlog.Backlog`).
     """
 
     __slots__ = ("_room", "folder", "tally")
@@ -118,81 +115,103 @@ class Spool:
         return now_s < _modified_s(self.path("backoff")) < now_s + _BACKOFF_BELIEVED_S
 
 
-def open_spool(root: str, manifest: Manifest, granted: Granted) -> Spool | FolderRefusal:
-    """
-    The spool of this yes, made if need be, with its manifest; what makes the folder unsafe is named.
+@final
+class Manifest:
+    """Application, source of the consent, destination and vocabulary of one spool; it never leaves the machine."""
 
-    *granted* is asked for so that nothing can be spooled without it.
-    """
-    assert_granted(granted, manifest)
-    application_folder = os.path.join(root, manifest.application)
-    spool = Spool(os.path.join(application_folder, manifest.folder_name()))
-    refusal = (
-        make_folder(root)
-        or make_folder_below(root, manifest.application)
-        or make_folder_below(application_folder, manifest.folder_name())
+    __slots__ = (
+        "_encoded",
+        "_folder_name",
+        "application",
+        "commands",
+        "destination",
+        "explicit",
+        "policy_version",
+        "routed_by",
+        "source",
     )
-    if refusal is not None:
-        return refusal
-    whole = all(os.path.isdir(spool.path(name)) for name in PLACES)
-    if not whole:
-        for name in PLACES:
-            refusal = make_folder_below(spool.folder, name)
-            if refusal is not None:
-                return refusal
-    found = read_small(spool.path("manifest.json"), MAX_MANIFEST_BYTES)
-    if found is None:
-        _finish_withdrawal(spool)
-    if found != manifest.encode():
-        from franklinwh_telemetry.manifestfile import write_manifest  # noqa: PLC0415 - the first time, or not ours
 
-        write_manifest(manifest, spool.folder, found)
-    return spool
+    def __init__(
+        self,
+        *,
+        application: str,
+        source: str,
+        explicit: bool,
+        policy_version: int,
+        destination: Destination,
+        routed_by: str,
+        commands: tuple[str, ...],
+    ) -> None:
+        self.application = application
+        self.source = source
+        self.explicit = explicit
+        self.policy_version = policy_version
+        self.destination = destination
+        self.routed_by = routed_by
+        self.commands = commands
+        self._encoded = b""
+        self._folder_name = ""
+
+    @classmethod
+    def of(
+        cls,
+        granted: Granted,
+        destination: Destination,
+        vocabulary: Vocabulary,
+        policy_version: int,
+        *,
+        by_argument: bool = False,
+    ) -> Manifest:
+        """The manifest of what is recorded under *granted*; *by_argument*: the program named the destination."""
+        return cls(
+            application=granted.application,
+            source=granted.source,
+            explicit=granted.explicit,
+            policy_version=policy_version,
+            destination=destination,
+            routed_by=ARGUMENT if by_argument else routed_by(granted),
+            commands=vocabulary.commands,
+        )
+
+    def encode(self) -> bytes:
+        """The manifest as its file holds it."""
+        if self._encoded:
+            return self._encoded
+        fields = {
+            "application": self.application,
+            "routed_by": self.routed_by,
+            "commands": self.commands,
+            "destination": self.destination.to_fields(),
+            "explicit": self.explicit,
+            "policy_version": self.policy_version,
+            "source": self.source,
+            "v": MANIFEST_VERSION,
+        }
+        self._encoded = json.dumps(fields, sort_keys=True).encode("utf-8", "surrogateescape")
+        return self._encoded
+
+    def folder_name(self) -> str:
+        """A name for this yes: application, ini and destination together; a hash, used only on this machine."""
+        if not self._folder_name:
+            grant = json.dumps([self.application, self.source, self.destination.to_fields()], sort_keys=True)
+            self._folder_name = f"spool-{short_name(grant)}"
+        return self._folder_name
 
 
-def _finish_withdrawal(spool: Spool) -> None:
-    """
-    Throw away what lies there without a manifest: a withdrawal that was killed had not come to it, nor may a new yes.
-
-    Looked for before the manifest is, which another host may be writing at this moment, and its first record after.
-    """
-    left = [spool.path(f"{place}/{name}") for place in PLACES for name in listing(spool.path(place))]
-    if left and is_missing(spool.path("manifest.json")):
-        for path in left:
-            discard(path)
+def routed_by(granted: Granted) -> str:
+    """`INI` where the user's ini names a destination, else `APPLICATION`."""
+    return APPLICATION if granted.routing.keys().isdisjoint(("endpoint", "api_key", "posthog_host")) else INI
 
 
-def assert_granted(granted: Granted, manifest: Manifest) -> None:
-    """Raise TypeError unless *granted* is a real yes to what *manifest* says."""
-    if type(granted) is not Granted or granted.application != manifest.application or granted.source != manifest.source:
-        message = f"recording needs the Granted of {manifest.application} that its manifest names"
-        raise TypeError(message)
+def short_name(text: str) -> str:
+    """Sixteen hexadecimal digits that stand for *text* alone, for a folder's name; used only on this machine."""
+    # Loaded while no file can be opened, `hashlib` would set up the program's logging, to print that this one is
+    # missing: so it comes first, and its error is ours. A Python may be built without it.
+    with contextlib.suppress(ModuleNotFoundError):
+        import _blake2  # noqa: F401, PLC0415
+    import hashlib  # noqa: PLC0415
 
-
-def assigned_uuid(root: str, granted: Granted) -> UUID | FolderRefusal:
-    """
-    The execution UUID kept in the state folder for this application and ini, drawn at its first use.
-
-    It is made in one step, so that two first runs agree.
-    """
-    refusal = make_folder(root) or make_folder_below(root, granted.application)
-    if refusal is not None:
-        return refusal
-    path = uuid_path(root, granted.application, granted.source)
-    for attempt in range(3):
-        kept = event.parse_execution_uuid((read_small(path, 64) or b"").decode("ascii", "replace"))
-        if kept is not None:
-            return kept
-        # Not at the first look: what was missing then may be there by now, from another first run.
-        if attempt:
-            discard(path)
-        write_once(path, str(event.draw_execution_uuid(os.urandom)).encode())
-    return FolderRefusal.NOT_WRITABLE
-
-
-def uuid_path(root: str, application: str, source: str) -> str:
-    """Where the UUID of an application and ini is kept."""
-    return os.path.join(root, application, f"uuid-{short_name(source)}")
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 
 def oldest_allowed(now_ms: int) -> str:

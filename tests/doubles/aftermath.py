@@ -20,11 +20,12 @@ from doubles.posthog import KNOWN_KEY, PostHogDouble
 from doubles.records import make_record
 from franklinwh_telemetry import Telemetry, Vocabulary, event, testing
 from franklinwh_telemetry.lookup import Denied
+from franklinwh_telemetry.permission import open_spool
 from franklinwh_telemetry.sender.journal import Journal
 from franklinwh_telemetry.sender.loopback import LoopbackReceiver
 from franklinwh_telemetry.sender.posthog import NAMESPACE
 from franklinwh_telemetry.sender.send import Ending, drain
-from franklinwh_telemetry.spool import Spool, open_spool
+from franklinwh_telemetry.spool import Spool
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

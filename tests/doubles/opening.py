@@ -14,8 +14,8 @@ from franklinwh_telemetry import Granted, Vocabulary
 from franklinwh_telemetry.backlog import Backlog
 from franklinwh_telemetry.consent import read_consent
 from franklinwh_telemetry.destination import Destination, route
-from franklinwh_telemetry.manifest import Manifest
-from franklinwh_telemetry.spool import Spool, open_spool
+from franklinwh_telemetry.permission import open_spool
+from franklinwh_telemetry.spool import Manifest, Spool
 from support import APPLICATION, CONSENT
 
 

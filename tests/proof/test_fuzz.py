@@ -42,7 +42,6 @@ from franklinwh_telemetry.event import (
 )
 from franklinwh_telemetry.inifile import MAX_INI_BYTES, Ini, IniProblem
 from franklinwh_telemetry.lookup import Denied, parse_application
-from franklinwh_telemetry.manifest import APPLICATION, MAX_MANIFEST_BYTES, Manifest
 from franklinwh_telemetry.manifestfile import parse_manifest
 from franklinwh_telemetry.sender import otlp, posthog
 from franklinwh_telemetry.sender.acknowledge import Accepted, Refused, Trouble, judge
@@ -55,6 +54,7 @@ from franklinwh_telemetry.sender.answer import (
 )
 from franklinwh_telemetry.sender.journal import Journal
 from franklinwh_telemetry.sender.readable import decoded, facts_of, readable
+from franklinwh_telemetry.spool import APPLICATION, MAX_MANIFEST_BYTES, Manifest
 from franklinwh_telemetry.statefolder import Tally
 from franklinwh_telemetry.status import MAX_TROUBLE_BYTES
 from franklinwh_telemetry.status import Trouble as KeptTrouble

@@ -24,10 +24,11 @@ from franklinwh_telemetry import Granted, Telemetry, Vocabulary, read_consent
 from franklinwh_telemetry.consent import Granted
 from franklinwh_telemetry.destination import Destination, parse_destination
 from franklinwh_telemetry.event import CommandEvent, Record, make_record
-from franklinwh_telemetry.manifest import Manifest
+from franklinwh_telemetry.spool import Manifest
 from franklinwh_telemetry.permission import Permission, permit
 from franklinwh_telemetry.sender.delivery import Delivery
-from franklinwh_telemetry.spool import Spool, assigned_uuid, open_spool
+from franklinwh_telemetry.permission import assigned_uuid, open_spool
+from franklinwh_telemetry.spool import Spool
 from franklinwh_telemetry.vocabulary import Command
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from franklinwh_telemetry.backlog import Backlog
     from franklinwh_telemetry.event import Record
-    from franklinwh_telemetry.manifest import Manifest
+    from franklinwh_telemetry.spool import Manifest
 
 LEFTOVER_MS: Final = 60 * 60 * 1000
 """After an hour nobody is at work any more on a file that was to be renamed at once."""

@@ -26,9 +26,9 @@ from franklinwh_telemetry.vocabulary import Vocabulary
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from franklinwh_telemetry.manifest import Manifest
     from franklinwh_telemetry.sender.acknowledge import Trouble as DeliveryTrouble
     from franklinwh_telemetry.sender.delivery import Delivery
+    from franklinwh_telemetry.spool import Manifest
 
 FIRST_PAUSE_S: Final = 60.0
 LONGEST_PAUSE_S: Final = 6 * 60 * 60.0

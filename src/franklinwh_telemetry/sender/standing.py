@@ -11,12 +11,12 @@ from franklinwh_telemetry.destination import route
 from franklinwh_telemetry.inifile import IniProblem, ProblemKind
 from franklinwh_telemetry.inifile import read as read_ini
 from franklinwh_telemetry.lookup import DenialReason, Denied
-from franklinwh_telemetry.manifest import APPLICATION, ARGUMENT, INI, routed_by
+from franklinwh_telemetry.spool import APPLICATION, ARGUMENT, INI, routed_by
 
 if TYPE_CHECKING:
     from franklinwh_telemetry.backlog import Backlog
     from franklinwh_telemetry.consent import Granted
-    from franklinwh_telemetry.manifest import Manifest
+    from franklinwh_telemetry.spool import Manifest
 
 
 def consent_again(manifest: Manifest) -> Granted | Denied:
