@@ -729,7 +729,8 @@ def test_host_and_destinations(place) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["a", "0", "franklinwh-cloud", "my_app.v2", "a" * 64, "a.con", "console", "com", "com10", "com-1", "lpt10"]
+    "name",
+    ["a", "0", "franklinwh-cloud", "my_app.v2", "a" * 64, "a.con", "console", "com", "com-1", "com10", "comx", "dev1"],
 )
 def test_application_names(name) -> None:
     """A name is lower-case ASCII that is safe in an ini, a path and a span."""

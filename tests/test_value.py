@@ -35,6 +35,20 @@ def test_a_choice_has_its_members_alone_in_their_order() -> None:
     assert [(each.name, each.value) for each in Colour] == [("RED", "like a rose"), ("DARK_BLUE", "like the sea")]
     assert all(isinstance(each, Colour) for each in Colour)
     assert repr(Colour.DARK_BLUE) == "Colour.DARK_BLUE"
+    with pytest.raises(AttributeError, match=r"^Colour has no member 'GREEN'$"):
+        _ = Colour.GREEN  # type: ignore[attr-defined]
+
+
+def test_a_member_is_made_where_it_is_first_asked_for() -> None:
+    """Not with its class, which every command loads; from then on it is an attribute like any other."""
+
+    class Shade(Choice):
+        """A choice that nobody has asked yet."""
+
+        LIGHT = "of noon"
+
+    assert "LIGHT" not in vars(Shade)
+    assert vars(Shade).get("LIGHT", Shade.LIGHT) is vars(Shade)["LIGHT"]
 
 
 def test_a_choice_is_closed() -> None:
