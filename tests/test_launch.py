@@ -618,7 +618,7 @@ def test_a_later_host_loads_nothing_that_it_does_not_call(consented, senders):
 
     first, later = ({"backlog", "lock", "manifestfile", "room", "status"} & modules for modules in loaded)
     assert (first, later) == ({"manifestfile"}, set())
-    assert {"manifest", "spool"} <= loaded[1]
+    assert {"permission", "spool"} <= loaded[1]
 
 
 @linux

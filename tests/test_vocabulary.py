@@ -210,6 +210,8 @@ class TestList:
         # Of several it is always the same one that is named.
         with pytest.raises(ValueError, match=r"^'a' is marked"):
             _vocabulary("show", until_interrupted=[*reversed(ascii_lowercase)])
+        with pytest.raises(ValueError, match=r"^'other' is marked"):
+            _vocabulary("show", until_interrupted=["show", OTHER])
 
     @pytest.mark.parametrize(
         ("commands", "reason"),
@@ -241,6 +243,12 @@ class TestList:
         with pytest.raises(ValueError, match=reason) as refusal:
             Vocabulary(commands)
         assert "\n" not in str(refusal.value)
+
+    def test_texts_under_a_late_grammar(self):
+        """They are looked at in `check()`, with what the grammar makes of them, and not at every command."""
+        vocabulary = Vocabulary(["show  --all"], grammar=lambda: GRAMMAR)
+        with pytest.raises(ValueError, match="surplus spaces"):
+            vocabulary.check()
 
     @pytest.mark.parametrize(
         ("commands", "reason"),
@@ -629,3 +637,9 @@ def test_what_is_unfinished_must_be_called_so() -> None:
     assert Vocabulary(listed, grammar=grammar, unfinished=["run --set"]).parse(["run", "--set"]).text == OTHER
     with pytest.raises(ValueError, match="'run --set' is unfinished"):
         Vocabulary(listed, grammar=grammar, unfinished=())
+
+
+def test_a_word_of_that_name_is_not_what_no_command_matches() -> None:
+    """`other` is in no list, so that a line of this one word is read by the grammar like any other."""
+    grammar = Grammar.from_data({"positionals": (("?",),)})
+    assert Vocabulary(["main"], grammar=grammar, unfinished=()).parse(["other"]).text == "main"

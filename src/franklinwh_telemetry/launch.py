@@ -139,10 +139,11 @@ def later(command: list[str]) -> list[str]:
 
 def environment(environ: Mapping[str, str], path: Iterable[str]) -> dict[str, str]:
     """A sender's whole environment: how to find Python's modules, a proxy and certificates, and who says no."""
-    passed_on = {name: environ[name] for name in _PASSED_ON if name in environ}
+    given = set(environ)  # asked for a variable that is not set, `os.environ` raises and catches an error
+    passed_on: dict[str, str] = {name: environ[name] for name in _PASSED_ON if name in given}
     for name in _PASSED_ON_IN_ANY_CASE:
         for spelling in system.spellings(name):
-            if spelling in environ:
+            if spelling in given:
                 passed_on[spelling] = environ[spelling]
     passed_on["PYTHONPATH"] = os.pathsep.join(module_path(path))
     passed_on[SENDER_MARK] = "1"
@@ -180,7 +181,7 @@ def _users_own(script_file: str | None) -> set[str]:
 
 def _absolute(entry: str) -> str:
     """The entry from the folder in which the program was started; an empty one, which is any folder, stays empty."""
-    return os.path.join(system.STARTED_IN, entry) if entry else entry
+    return entry if not entry or os.path.isabs(entry) else os.path.join(system.STARTED_IN, entry)
 
 
 def is_python(executable: str | None) -> bool:

@@ -82,12 +82,12 @@ class Vocabulary:
 
     Raises ValueError, in one line, for a list that nobody can have meant: an entry that the grammar cannot
     produce, one listed twice (even in other words), an empty one, `other`, one of more than 200 characters,
-    or with control characters or surplus spaces. What the grammar cannot produce shows at once where *grammar*
-    is one; where it is a function that makes one, which spares a program the work until a line needs it, in
-    `check()`.
+    or with control characters or surplus spaces. All this shows at once where there is no *grammar* or it is one;
+    where it is a function that makes one, which spares a program the work until a line needs it, in `check()`, save
+    what is listed twice, or `other`.
     """
 
-    __slots__ = ("_finished", "_grammar", "_lines", "_members", "_texts", "_until_interrupted")
+    __slots__ = ("_grammar", "_lines", "_members", "_texts", "_unfinished", "_until_interrupted")
 
     def __init__(
         self,
@@ -98,23 +98,22 @@ class Vocabulary:
         unfinished: Iterable[str] | None = None,
     ) -> None:
         self._texts = tuple(commands)
+        is_given_whole = not callable(grammar)
+        if is_given_whole:
+            _check_texts(self._texts)
         self._grammar = grammar
         self._lines: Lines | None = None
-        if not _are_plain(self._texts):
-            from franklinwh_telemetry.entry import check_texts  # noqa: PLC0415 - seldom needed
-
-            check_texts(self._texts, MAX_COMMAND_CHARS)
         self._members: dict[str, Command | None] = dict.fromkeys((OTHER, *self._texts))
         if len(self._members) <= len(self._texts):
             text = next(text for text in self._texts if text == OTHER or self._texts.count(text) > 1)
             raise ValueError(f"{text!r} is listed twice" if text != OTHER else "'other' is what is not listed")
         self._until_interrupted = frozenset(until_interrupted)
-        unlisted = sorted(self._until_interrupted.difference(self._texts))
+        unlisted = [text for text in self._until_interrupted if text == OTHER or text not in self._members]
         if unlisted:
-            raise ValueError(f"{unlisted[0]!r} is marked as running until interrupted, but is not listed")
-        self._finished = frozenset(() if unfinished is None else self._texts).difference(unfinished or ())
-        if not callable(grammar):
-            self.check()
+            raise ValueError(f"{min(unlisted)!r} is marked as running until interrupted, but is not listed")
+        self._unfinished = None if unfinished is None else tuple(unfinished)
+        if is_given_whole:
+            self._check_by_grammar()
 
     def check(self) -> None:
         """
@@ -122,12 +121,17 @@ class Vocabulary:
 
         Done at once where the grammar was given, and not a function that makes it.
         """
+        _check_texts(self._texts)
+        self._check_by_grammar()
+
+    def _check_by_grammar(self) -> None:
         lines = self._by_grammar()
         if lines is not None:
             lines.take_apart()
-            finished, self._finished = self._finished, frozenset()  # until they are found right, the grammar reads them
+            finished = [text for text in self._texts if self._is_finished(text)]
+            unfinished, self._unfinished = self._unfinished, None  # until they are found right, the grammar reads them
             lines.check_finished(finished)
-            self._finished = finished
+            self._unfinished = unfinished
 
     @classmethod
     def from_parser(cls, program: Any, commands: Iterable[str] | None = None, **rest: Any) -> Vocabulary:
@@ -227,8 +231,13 @@ class Vocabulary:
             if self._grammar is None:
                 is_listed = text in self._members
             else:
-                is_listed = text in self._finished and len(words) == text.count(" ") + 1
+                is_listed = self._is_finished(text) and len(words) == text.count(" ") + 1
         return self._member(text) if is_listed else None
+
+    def _is_finished(self, text: str) -> bool:
+        """Whether *text* is a listed command of which it was said that it is a line as it stands."""
+        unfinished = self._unfinished
+        return unfinished is not None and text in self._members and text not in unfinished and text != OTHER
 
     def _by_grammar(self) -> Lines | None:
         """What reads lines, made for the first that needs it; None for a mere list."""
@@ -237,6 +246,14 @@ class Vocabulary:
 
             self._lines = Lines(self._texts, self._grammar, OTHER)
         return self._lines
+
+
+def _check_texts(texts: Sequence[str]) -> None:
+    """Raise ValueError for the first that is no text of a command."""
+    if not _are_plain(texts):
+        from franklinwh_telemetry.entry import check_texts  # noqa: PLC0415 - seldom needed
+
+        check_texts(texts, MAX_COMMAND_CHARS)
 
 
 def _are_plain(texts: Sequence[str]) -> bool:
