@@ -393,6 +393,19 @@ def test_a_vocabulary_of_another_program():
     assert capacity == b"2 commands and `other`: 2.58 bits an event\n"
 
 
+def test_a_vocabulary_that_is_wrong_is_not_printed():
+    """What nobody may be recorded by is said in one line, also where the grammar comes late; the gate never sees it."""
+    Path("my_app.py").write_text(
+        "from franklinwh_telemetry import Vocabulary\nfrom franklinwh_telemetry.grammar import Grammar\n"
+        "WORDS = Vocabulary(['sync  --all'], grammar=lambda: Grammar.from_data({}))\n"
+    )
+
+    ended = piped("vocabulary", "--vocabulary", "my_app:WORDS")
+
+    assert (ended.returncode, ended.stdout) == (1, b"")
+    assert ended.stderr == b"Error: the vocabulary my_app:WORDS: 'sync  --all' has surplus spaces\n"
+
+
 @pytest.mark.parametrize("name", ["telemetry", "make"])
 def test_a_program_that_says_what_it_is_called(name):
     """Of a Telemetry, or what makes one, the list is its own and so is the name, by which the gate will know it."""
