@@ -63,7 +63,7 @@ class Plan(NamedTuple):
     others_dead: int
 
 
-FULL = Plan(rounds=80, one_core=60, others=8, others_dead=3)
+FULL = Plan(rounds=160, one_core=60, others=8, others_dead=3)
 QUICK = Plan(rounds=3, one_core=3, others=2, others_dead=1)
 FIRST = "first command"
 ONE_CORE = "one core"
