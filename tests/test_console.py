@@ -403,7 +403,8 @@ def test_a_vocabulary_that_is_wrong_is_not_printed():
     ended = piped("vocabulary", "--vocabulary", "my_app:WORDS")
 
     assert (ended.returncode, ended.stdout) == (1, b"")
-    assert ended.stderr == b"Error: the vocabulary my_app:WORDS: 'sync  --all' has surplus spaces\n"
+    reason = b"ValueError: 'sync  --all' has surplus spaces"
+    assert ended.stderr == b"Error: the vocabulary my_app:WORDS cannot be loaded: " + reason + b"\n"
 
 
 @pytest.mark.parametrize("name", ["telemetry", "make"])

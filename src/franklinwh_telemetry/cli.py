@@ -193,10 +193,6 @@ def vocabulary(application: str | None, spec: str | None, capacity: bool) -> int
         raise click.ClickException(listed)
     (telemetry,) = _meant(application or (listed.application if listed else franklinwh_cloud.APPLICATION), None)
     words = listed.vocabulary if listed else telemetry.vocabulary
-    try:
-        words.check()
-    except ValueError as error:
-        raise click.ClickException(f"the vocabulary {spec or telemetry.application}: {error}") from error
     if capacity:
         screen.lines([f"{len(words.commands)} commands and `other`: {words.capacity_bits():.2f} bits an event"])
     else:

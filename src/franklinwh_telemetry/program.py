@@ -10,11 +10,12 @@ import os
 import sys
 from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn, final
 
+from franklinwh_telemetry.entry import check_texts
 from franklinwh_telemetry.guard import guard
 from franklinwh_telemetry.integrations import franklinwh_cloud as hooks
 from franklinwh_telemetry.recorder import Telemetry
 from franklinwh_telemetry.vocabularies import franklinwh_cloud
-from franklinwh_telemetry.vocabulary import Vocabulary
+from franklinwh_telemetry.vocabulary import MAX_COMMAND_CHARS, Vocabulary
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -105,6 +106,9 @@ def load_vocabulary(spec: str) -> Listed | str:
     try:
         found = getattr(importlib.import_module(module_name), attribute)
         made = found() if callable(found) else found
+        words = made.vocabulary if isinstance(made, Telemetry) else made
+        if isinstance(words, Vocabulary):
+            check_texts(words.commands, MAX_COMMAND_CHARS)
     except Exception as error:  # noqa: BLE001 - a module of the user's may raise anything
         return f"the vocabulary {spec} cannot be loaded: {type(error).__name__}: {error}"
     finally:
@@ -113,8 +117,8 @@ def load_vocabulary(spec: str) -> Listed | str:
                 sys.path.remove(here)
     if isinstance(made, Telemetry):
         return Listed(made.application, made.vocabulary)
-    if isinstance(made, Vocabulary):
-        return Listed(module_name.partition(".")[0].lower().replace("_", "-"), made)
+    if isinstance(words, Vocabulary):
+        return Listed(module_name.partition(".")[0].lower().replace("_", "-"), words)
     return f"{spec} is no Vocabulary but {type(found).__name__}"
 
 
