@@ -10,12 +10,11 @@ import os
 import sys
 from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn, final
 
-from franklinwh_telemetry.entry import check_texts
 from franklinwh_telemetry.guard import guard
 from franklinwh_telemetry.integrations import franklinwh_cloud as hooks
 from franklinwh_telemetry.recorder import Telemetry
 from franklinwh_telemetry.vocabularies import franklinwh_cloud
-from franklinwh_telemetry.vocabulary import MAX_COMMAND_CHARS, Vocabulary
+from franklinwh_telemetry.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -108,7 +107,7 @@ def load_vocabulary(spec: str) -> Listed | str:
         made = found() if callable(found) else found
         words = made.vocabulary if isinstance(made, Telemetry) else made
         if isinstance(words, Vocabulary):
-            check_texts(words.commands, MAX_COMMAND_CHARS)
+            words.check_texts()
     except Exception as error:  # noqa: BLE001 - a module of the user's may raise anything
         return f"the vocabulary {spec} cannot be loaded: {type(error).__name__}: {error}"
     finally:

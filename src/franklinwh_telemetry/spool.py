@@ -1,5 +1,5 @@
 """
-The spool: one small file an event, in a folder that belongs to exactly one yes.
+The spool: one small file an event, in a folder that belongs to exactly one yes, which its manifest names.
 """
 
 from __future__ import annotations

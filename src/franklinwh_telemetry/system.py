@@ -1,8 +1,8 @@
 """
-The machine as a command meets it: its clocks, its randomness, its end, and what Linux, macOS and Windows do each so.
+The machine as a command meets it: clocks, randomness, the end of the process, and where the systems differ.
 
-What else they do each in their own way is in `kernel.py`; nobody but these two knows the system, and the sender's first
-line, which lowers its priority before anything of ours is imported.
+Where else Linux, macOS and Windows differ is in `kernel.py`; nobody but these two knows the system, and the sender's
+first line, which lowers its priority before anything of ours is imported.
 Read as `system.now_ns()`, never by name: our `testing` module puts something else into these places.
 """
 

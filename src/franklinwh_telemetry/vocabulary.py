@@ -100,7 +100,7 @@ class Vocabulary:
         self._texts = tuple(commands)
         is_given_whole = not callable(grammar)
         if is_given_whole:
-            _check_texts(self._texts)
+            self.check_texts()
         self._grammar = grammar
         self._lines: Lines | None = None
         self._members: dict[str, Command | None] = dict.fromkeys((OTHER, *self._texts))
@@ -121,8 +121,15 @@ class Vocabulary:
 
         Done at once where the grammar was given, and not a function that makes it.
         """
-        _check_texts(self._texts)
+        self.check_texts()
         self._check_by_grammar()
+
+    def check_texts(self) -> None:
+        """Raise ValueError for the first that is no text of a command, whatever the grammar is."""
+        if not _are_plain(self._texts):
+            from franklinwh_telemetry.entry import check_texts  # noqa: PLC0415 - seldom needed
+
+            check_texts(self._texts, MAX_COMMAND_CHARS)
 
     def _check_by_grammar(self) -> None:
         lines = self._by_grammar()
@@ -246,14 +253,6 @@ class Vocabulary:
 
             self._lines = Lines(self._texts, self._grammar, OTHER)
         return self._lines
-
-
-def _check_texts(texts: Sequence[str]) -> None:
-    """Raise ValueError for the first that is no text of a command."""
-    if not _are_plain(texts):
-        from franklinwh_telemetry.entry import check_texts  # noqa: PLC0415 - seldom needed
-
-        check_texts(texts, MAX_COMMAND_CHARS)
 
 
 def _are_plain(texts: Sequence[str]) -> bool:
