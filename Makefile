@@ -42,7 +42,7 @@ test: setup ## all tests, Go's and Python's with coverage, then again on the whe
 	@$(BIN)/python tools/run_tests.py dev wheel otel home-assistant
 
 test-quick: setup ## the tests in .venv alone, without coverage
-	@$(BIN)/python -m pytest
+	@$(BIN)/python tools/run_tests.py quick
 
 test-otel: setup ## the wire, status and contract tests on each OpenTelemetry release
 	@$(BIN)/python tools/run_tests.py otel

@@ -11,6 +11,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span
 
 import support
+from doubles.debian import found_or_installed
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="a process is bound to a core on Linux")
 
@@ -142,6 +143,25 @@ def test_whoever_sends_is_killed(tmp_path, way):
     statuses = {"ours": [0, 0, 0], "opentelemetry_sdk": [-9, -9, 0]}[way]
     assert [run.status for run in found.outcomes] == statuses
     assert (found.delivered, found.duplicated) == ({"ours": 3, "opentelemetry_sdk": 1}[way], 0)
+
+
+@linux
+def test_a_command_executes_hardly_more_than_without(tmp_path):
+    """Telemetry adds less to what a command executes than its goal of 3 % of the time, and something at all."""
+    import bench_instructions
+    import bench_process
+    from bench_destinations import REFUSED, place
+    from bench_world import World
+
+    valgrind = found_or_installed("valgrind")
+    with place(REFUSED) as target:
+        used = bench_process.used_world(str(tmp_path), target)
+        with_it = bench_instructions.instructions(valgrind, used, "ours", target)
+        launched, waiting = used.count("senders_launched"), used.waiting()
+        without = bench_instructions.instructions(valgrind, World(str(tmp_path)), "without", target)
+
+    assert 1.001 < with_it / without <= bench_process.GOAL
+    assert (launched, waiting) == (2, 0)
 
 
 def test_a_sender_that_still_runs_is_found_and_ended(tmp_path):

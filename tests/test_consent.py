@@ -159,7 +159,7 @@ def test_words_for_neither(place, text) -> None:
         (f"password surprise\n{YES}", DenialReason.MALFORMED),
         (f"{YES}uuid = surprise@example.com\n", DenialReason.UUID_NOT_RANDOM),
         (f"{YES}uuid = my-anonymous-user-1234\n", DenialReason.UUID_NOT_RANDOM),
-        (f"{YES}uuid = {uuid1()}\n", DenialReason.UUID_NOT_RANDOM),
+        (f"{YES}uuid = 3d79cb04-ec67-11f1-b4af-02fc00000001\n", DenialReason.UUID_NOT_RANDOM),
         (f"{YES}uuid = 00000000-0000-0000-0000-000000000000\n", DenialReason.UUID_NOT_RANDOM),
         (f"{YES}policy = 2\n", DenialReason.POLICY_OUTDATED),
         (f"{YES}policy =\n", DenialReason.POLICY_OUTDATED),

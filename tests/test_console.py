@@ -242,7 +242,7 @@ def test_on_asks_no_second_time():
 
     again = on_a_terminal("on")
     assert (again.status, ini.read_text()) == (0, before)
-    assert "On already: " in again.text
+    assert "On already:" in again.text
     assert "[y/N]" not in again.text
 
     ini.write_text(before + "endpoint = https://collector.example\n")

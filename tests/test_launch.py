@@ -528,7 +528,7 @@ def test_linked_script(tmp_path):
 
 def test_program_without_a_script(monkeypatch):
     """An interactive interpreter has no script; only the working directory is left out then."""
-    monkeypatch.delattr(sys.modules["__main__"], "__file__")
+    monkeypatch.delattr(sys.modules["__main__"], "__file__", raising=False)
 
     path = [system.STARTED_IN, os.path.abspath("/more")]
     assert launch.module_path(path, PACKAGE_FILE) == [OURS, os.path.abspath("/more")]

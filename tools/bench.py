@@ -18,6 +18,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import bench_instructions
 import bench_process
 import bench_record
 import bench_reliability
@@ -36,6 +37,7 @@ PARTS: dict[str, Callable[..., Table]] = {
     "record": bench_record.measure_record,
     "sender": bench_sender.measure,
     "process": bench_process.measure,
+    "instructions": bench_instructions.measure,
     "reliability": bench_reliability.measure,
 }
 

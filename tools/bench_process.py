@@ -3,30 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
-import subprocess
 import sys
 import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from bench_destinations import ANSWERING, BLACK_HOLE, DEAD, REFUSED, Place, place
 from bench_stats import differences, estimate, ratios
 from bench_table import Cell, Table, verdict
+from bench_ways import LABELS, ways_here
 from bench_world import Outcome, World
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
 GOAL = 1.03
-POSTHOG = "posthog==7.91.1"
-LABELS = {
-    "ours": "this package",
-    "upstream": "franklinwh-cloud 0.6.4's own dispatcher",
-    "posthog_sdk": "PostHog SDK in the process",
-    "opentelemetry_sdk": "OpenTelemetry SDK in the process",
-}
 METHOD = (
     "`franklinwh-cli energy --describe`, which needs no account: the same program with and without telemetry, "
     "a new process each time, in pairs whose order alternates; this package's destinations take turns. "
@@ -145,23 +136,23 @@ class Series(Pairs):
 def measure(*, quick: bool) -> Table:
     """Measure this package on every destination, and the others on one that answers and two that do not."""
     plan = QUICK if quick else FULL
-    extra, reason = posthog_folder()
-    others = [way for way in LABELS if way != "ours" and (extra is not None or way != "posthog_sdk")]
+    ways, left_out = ways_here()
+    others = {way: path for way, path in ways.items() if way != "ours"}
     done: list[Pairs] = []
     with tempfile.TemporaryDirectory(prefix="franklinwh-telemetry-bench-") as parent:
-        warm_up(parent, ["ours", *others], str(extra or ""))
+        warm_up(parent, ways)
         done += in_turn(parent, plan.rounds)
         together = everywhere(done)
         if sys.platform == "linux":
             done.append(pairs(parent, "ours", ANSWERING, plan.one_core, special=ONE_CORE))
         for destination in (ANSWERING, REFUSED, BLACK_HOLE):
             number = plan.others if destination == ANSWERING else plan.others_dead
-            done += [pairs(parent, way, destination, number, path=_path(way, extra)) for way in others]
+            done += [pairs(parent, way, destination, number, path=path) for way, path in others.items()]
     rows = [pair.row() for pair in (together, *done)]
-    return Table("process", "Whole process", METHOD, COLUMNS, rows, _remarks(done, reason))
+    return Table("process", "Whole process", METHOD, COLUMNS, rows, _remarks(done, left_out))
 
 
-def _remarks(done: list[Pairs], reason: str) -> list[str]:
+def _remarks(done: list[Pairs], left_out: str) -> list[str]:
     launched = sum(pair.launched for pair in done)
     runs = sum(len(pair.with_it) for pair in done if pair.way == "ours")
     remarks = [f"Senders started by the {runs} runs with this package: {launched}."]
@@ -171,23 +162,17 @@ def _remarks(done: list[Pairs], reason: str) -> list[str]:
         "What is kept for later is sent by the next sender; there a machine that was offline loses nothing. "
         "The others keep nothing between runs."
     )
-    if reason:
-        remarks.append(f"PostHog's SDK was left out: {reason}.")
-    return remarks
-
-
-def _path(way: str, extra: Path | None) -> str:
-    return str(extra) if way == "posthog_sdk" and extra is not None else ""
+    return [*remarks, left_out] if left_out else remarks
 
 
 def _more(ours: list[float], base: list[float]) -> str:
     return f"{estimate(differences(ours, base)).median * 1000:.1f}"
 
 
-def warm_up(parent: str, ways: list[str], path: str) -> None:
-    """Run each way once, so that every module is compiled and in the machine's memory."""
+def warm_up(parent: str, ways: Mapping[str, str]) -> None:
+    """Run each way once, with what comes first on its module path, so that every module is compiled and in memory."""
     with place(ANSWERING) as answering:
-        for way in ("without", *ways):
+        for way, path in {"without": "", **ways}.items():
             once(parent, way, answering, path=path)
 
 
@@ -279,18 +264,3 @@ def once(
     if used:
         world.clear()
     return outcome, kept, launched
-
-
-def posthog_folder() -> tuple[Path | None, str]:
-    """A folder of the user's cache with PostHog's SDK in it, made at the first use; or why there is none."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "franklinwh-telemetry"
-    key = hashlib.sha256(f"{POSTHOG}\n{sys.version}\n{sys.platform}".encode()).hexdigest()[:16]
-    folder = cache / f"bench-{key}"
-    if (folder / "complete").exists():
-        return folder, ""
-    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "--quiet", "--upgrade"]
-    done = subprocess.run([*pip, "--target", str(folder), POSTHOG], capture_output=True, text=True, check=False)
-    if done.returncode:
-        return None, f"pip could not install {POSTHOG} (exit status {done.returncode})"
-    (folder / "complete").touch()
-    return folder, ""

@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from bench_destinations import Backend
-from bench_process import LABELS, posthog_folder
 from bench_table import Cell, Table
+from bench_ways import LABELS, ways_here
 from bench_world import Outcome, World
 
 if TYPE_CHECKING:
@@ -180,17 +180,15 @@ def _case(parent: str, way: str, path: str) -> Iterator[Case]:
 def measure(*, quick: bool) -> Table:
     """Put every way under every fault."""
     sizes = QUICK if quick else FULL
-    extra, reason = posthog_folder()
-    ways = [way for way in LABELS if extra is not None or way != "posthog_sdk"]
+    ways, left_out = ways_here()
     rows = []
     with tempfile.TemporaryDirectory(prefix="franklinwh-telemetry-bench-") as parent:
         for fault in FAULTS:
             without = under(parent, "without", fault, sizes)
-            for way in ways:
-                found = under(parent, way, fault, sizes, str(extra) if way == "posthog_sdk" else "")
+            for way, path in ways.items():
+                found = under(parent, way, fault, sizes, path)
                 rows.append(row(way, fault, found, without))
-    remarks = [f"PostHog's SDK was left out: {reason}."] if reason else []
-    return Table("reliability", "Side by side, under faults", METHOD, COLUMNS, rows, remarks)
+    return Table("reliability", "Side by side, under faults", METHOD, COLUMNS, rows, [left_out] if left_out else [])
 
 
 def row(way: str, fault: str, found: Found, without: Found) -> tuple[Cell, ...]:

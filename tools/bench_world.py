@@ -10,12 +10,15 @@ import tempfile
 import threading
 import time
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from bench_host import UUID
 from franklinwh_telemetry.backlog import Backlog
 from franklinwh_telemetry.launch import command_line
 from franklinwh_telemetry.spool import PLACES
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 HOST = Path(__file__).resolve().parent / "bench_host.py"
 HUNG_AFTER_S = 120.0
@@ -64,14 +67,14 @@ class World:
         }
         return {**kept, **own, **({"PYTHONPATH": joined} if joined else {})}
 
-    def run(self, way: str, url: str, path: str = "", *, name: str = "") -> Outcome:
-        """Run the program once and measure it; of several at the same time each has a *name*."""
+    def run(self, way: str, url: str, path: str = "", *, name: str = "", under: Sequence[str] = ()) -> Outcome:
+        """Run the program once and measure it, *under* another if so asked; of several at once each has a *name*."""
         written = self.cwd / "franklinwh.ini"
         if not written.exists() or written.read_text(encoding="utf-8") != ini(way, url):
             written.write_text(ini(way, url), encoding="utf-8")
             written.chmod(0o600)
         environment = self.environment(path, name)
-        command = [sys.executable, str(HOST), way, url]
+        command = [*under, sys.executable, str(HOST), way, url]
         outputs = [self.folder / f"{output}{name}" for output in ("stdout", "stderr")]
         with outputs[0].open("wb") as stdout, outputs[1].open("wb") as stderr:
             began_ns = time.monotonic_ns()

@@ -1,9 +1,10 @@
 """
 Runs the tests in the environments named on the command line, and ends with the last line of each pytest run.
 
-Names: `dev` (the sources, with coverage), `wheel` (the installed wheel, the sources out of the way), `otel` (its wire,
-status and contract tests on each OpenTelemetry release), `newest` (the same on the newest release that is out),
-`pythons` (everything on each interpreter found), `home-assistant` (its tests on a real Home Assistant).
+Names: `dev` (the sources, with coverage), `quick` (the same without), `wheel` (the installed wheel, the sources out of
+the way), `otel` (its wire, status and contract tests on each OpenTelemetry release), `newest` (the same on the newest
+release that is out), `pythons` (everything on each interpreter found), `home-assistant` (its tests on a real Home
+Assistant).
 """
 
 from __future__ import annotations
@@ -26,6 +27,9 @@ SENDER_TESTS = ("test_sender_*.py", "test_contract*.py")
 NEEDS_SOURCES = ("test_collector*.py", "test_packaging.py", "test_release.py", "test_site.py", "test_structure.py")
 SLOW = ("proof/test_*.py", "test_bad_input*.py", "test_mutate.py")
 """What these strike, crowd and spoil for minutes is the same code in a wheel, where they are left out."""
+
+SIDE_BY_SIDE = ("-n", "auto", "--dist", "loadfile", "--no-loadscope-reorder")
+"""A file of tests for each processor, since most of them wait; the tests of one file share its Collector or engine."""
 
 COPIED = ("tests", "docs", "collector/README.md", "README.md", "pyproject.toml")
 PYTHONS = ("3.10", "3.11", "3.12", "3.13", "3.14")
@@ -50,11 +54,15 @@ class Runs:
                     self.closing[name] = line.strip(" =\n")
         self.failed |= process.returncode != 0
 
-    def on_sources(self) -> None:
-        """Run everything in `.venv`, subprocesses measured too, and report what was not reached."""
+    def on_sources(self, *, measured: bool) -> None:
+        """Run everything in `.venv`; if it is measured, subprocesses are too, and what was not reached is reported."""
         python = DEVELOPMENT / PROGRAMS / "python"
+        tests = ("-m", "pytest", *SIDE_BY_SIDE, *extra_arguments())
+        if not measured:
+            self.pytest("sources", python, *tests, cwd=ROOT)
+            return
         run(python, "-m", "coverage", "erase")
-        self.pytest("sources", python, "-m", "coverage", "run", "-m", "pytest", *extra_arguments(), cwd=ROOT)
+        self.pytest("sources", python, "-m", "coverage", "run", *tests, cwd=ROOT)
         run(python, "-m", "coverage", "combine", "--quiet")
         run(python, "-m", "coverage", "report")
 
@@ -75,7 +83,8 @@ class Runs:
                 sys.exit(f"no test file matches {patterns}")
             ignored = [f"--ignore-glob=tests/{test}" for test in left_out]
             os.environ["TESTED_WHEEL"] = str(built)
-            self.pytest(name, python, "-m", "pytest", *ignored, *sorted(chosen), *extra_arguments(), cwd=copy)
+            tests = (*SIDE_BY_SIDE, *ignored, *sorted(chosen), *extra_arguments())
+            self.pytest(name, python, "-m", "pytest", *tests, cwd=copy)
             del os.environ["TESTED_WHEEL"]
 
     def on_release(self, release: str, specifier: str, built: Path) -> None:
@@ -140,12 +149,12 @@ def find_python(version: str) -> str | None:
 
 def main(names: list[str]) -> int:
     """Run what is named; 0 only if every run passed."""
-    if unknown := set(names) - {"dev", "wheel", "otel", "newest", "pythons", "home-assistant"}:
+    if unknown := set(names) - {"dev", "quick", "wheel", "otel", "newest", "pythons", "home-assistant"}:
         sys.exit(f"not an environment: {', '.join(sorted(unknown))}")
     runs = Runs()
-    if "dev" in names:
-        runs.on_sources()
-    built = wheel() if names != ["dev"] else Path()
+    for name in {"dev", "quick"} & set(names):
+        runs.on_sources(measured=name == "dev")
+    built = wheel() if set(names) - {"dev", "quick"} else Path()
     if "wheel" in names:
         runs.on_wheel("wheel", installed("wheel", built), built, left_out=(*NEEDS_SOURCES, *SLOW))
     releases = {release: f"=={release}" for release in RELEASES if "otel" in names}

@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 import pytest
 
 from doubles import crashing
-from doubles.collector import CALLER
 from doubles.scale import FULL
 from franklinwh_telemetry import system
 
@@ -222,27 +221,6 @@ def _wait(tracing: subprocess.Popen[bytes]) -> None:
     tracing.stderr.read()
     tracing.stderr.close()
     tracing.wait()
-
-
-def find_strace() -> str:
-    """`strace`, which root on Debian has the tests install where it is missing; else a skip."""
-    found = shutil.which("strace")
-    if found is not None:
-        return found
-    if sys.platform != "linux" or os.geteuid() != 0 or shutil.which("apt-get") is None:
-        pytest.skip("no strace is here, and only root on Debian can have the tests install it")
-    install = "apt-get install -y --no-install-recommends strace"
-    done = subprocess.run(
-        ["sh", "-c", f"{install} || {{ apt-get update && {install}; }}"],
-        env={**CALLER, "DEBIAN_FRONTEND": "noninteractive"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    found = shutil.which("strace")
-    if found is None:
-        pytest.skip(f"strace cannot be installed: {done.stderr.strip()[-200:]}")
-    return found
 
 
 def sampled(cases: Sequence[Case], count: int, seed: object) -> list[Case]:

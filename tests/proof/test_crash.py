@@ -17,7 +17,8 @@ import pytest
 import support
 from doubles import crashing
 from doubles.aftermath import LocalFile, Otlp, PostHog, User, event_name
-from doubles.faults import ERRORS, KILL, Call, Ended, Nursery, find_strace, sampled
+from doubles.debian import found_or_installed
+from doubles.faults import ERRORS, KILL, Call, Ended, Nursery, sampled
 from doubles.scale import FULL
 from franklinwh_telemetry.launch import SENDER_MARK
 
@@ -42,7 +43,7 @@ Strike = tuple[Call, str]
 @pytest.fixture(scope="session")
 def strace() -> str:
     """What injects the faults."""
-    return find_strace()
+    return found_or_installed("strace")
 
 
 @pytest.fixture
