@@ -21,8 +21,8 @@ GOAL = 1.03
 METHOD = (
     "`franklinwh-cli energy --describe`, which needs no account: the same program with and without telemetry, "
     "a new process each time, in pairs whose order alternates; this package's destinations take turns. "
-    "*Any of these* are the pairs of all its destinations together: a command does not come across them, so that what "
-    "differs between their rows is chance. "
+    "*Any of these* are the pairs of all its destinations together: a command does not come across them, as "
+    "*Instructions* shows, so that what differs between their rows is chance. "
     "*times* is the median of the ratios of the pairs with the interval that holds it in 95 of 100 repetitions; "
     "*more* the median of their differences; *at exit* what the process waits, after its command's work is done, "
     "longer than without telemetry. With this package every run starts a sender of its own, and finds the state folder "

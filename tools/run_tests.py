@@ -28,8 +28,8 @@ NEEDS_SOURCES = ("test_collector*.py", "test_packaging.py", "test_release.py", "
 SLOW = ("proof/test_*.py", "test_bad_input*.py", "test_mutate.py")
 """What these strike, crowd and spoil for minutes is the same code in a wheel, where they are left out."""
 
-SIDE_BY_SIDE = ("-n", "auto", "--dist", "loadfile", "--no-loadscope-reorder")
-"""A file of tests for each processor, since most of them wait; the tests of one file share its Collector or engine."""
+SIDE_BY_SIDE = ("-n", "auto", "--maxprocesses", "8", "--dist", "loadfile", "--no-loadscope-reorder")
+"""A file of tests on each processor, since most of them wait; those of one file share its Collector or its engine."""
 
 COPIED = ("tests", "docs", "collector/README.md", "README.md", "pyproject.toml")
 PYTHONS = ("3.10", "3.11", "3.12", "3.13", "3.14")

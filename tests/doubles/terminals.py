@@ -8,6 +8,7 @@ import fcntl
 import os
 import pty
 import re
+import select
 import struct
 import subprocess
 import sys
@@ -63,7 +64,8 @@ def run(
     """
     Run a program that the terminal controls, to its end.
 
-    *typed* waits for it from the beginning; Ctrl-C comes once *interrupt_at* was read.
+    *typed* waits for it from the beginning; Ctrl-C comes once *interrupt_at* was read, and again while nothing follows:
+    CPython notices a signal that came just before it began to read only with the next one.
     """
     leader, follower = pty.openpty()
     fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
@@ -78,25 +80,34 @@ def run(
         env={**kept, "TERM": "xterm-256color", **environment},
     )
     os.close(follower)
-    os.write(leader, typed)
-    data = _read(leader, interrupt_at.encode())
-    status = process.wait(timeout=60)
-    os.close(leader)
+    try:
+        os.write(leader, typed)
+        data = _read(leader, interrupt_at.encode())
+        status = process.wait(timeout=60)
+    finally:
+        process.kill()
+        process.wait()
+        os.close(leader)
     return Seen(data, status)
 
 
 def _read(leader: int, interrupt_at: bytes) -> bytes:
     data = b""
+    interrupted = False
     deadline_s = time.monotonic() + 60
     while time.monotonic() < deadline_s:
-        try:
-            block = os.read(leader, 65536)
-        except OSError:  # the last of its writers has gone
-            return data
-        if not block:
-            return data
-        data += block
-        if interrupt_at and interrupt_at in data:
-            os.write(leader, b"\x03")
-            interrupt_at = b""
+        if select.select([leader], [], [], 1.0)[0]:
+            try:
+                block = os.read(leader, 65536)
+            except OSError:  # the last of its writers has gone
+                return data
+            if not block:
+                return data
+            data += block
+            if interrupted or not interrupt_at or interrupt_at not in data:
+                continue
+        elif not interrupted:
+            continue
+        os.write(leader, b"\x03")
+        interrupted = True
     raise TimeoutError(data.decode(errors="replace"))
