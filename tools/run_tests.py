@@ -130,7 +130,7 @@ class Runs:
 
 
 def extra_arguments() -> list[str]:
-    """Return what the caller asks of every pytest, from the variable that pytest itself does not read."""
+    """Return what the caller asks of every pytest, such as `-n0` for one test after the other: `PYTEST_ARGS`."""
     return os.environ.get("PYTEST_ARGS", "").split()
 
 
