@@ -10,7 +10,7 @@ import tempfile
 from typing import TYPE_CHECKING
 
 from bench_destinations import ANSWERING, DEAD, Place, place
-from bench_process import FIRST, GOAL, used_world, warm_up
+from bench_process import FIRST, GOAL, once, used_world, warm_up
 from bench_stats import estimate
 from bench_table import Cell, Table, verdict
 from bench_ways import LABELS, ways_here
@@ -35,7 +35,7 @@ def measure(*, quick: bool) -> Table:
     valgrind = shutil.which("valgrind")
     if valgrind is None:
         return Table("instructions", "Instructions", METHOD, COLUMNS, [], ["Left out: there is no valgrind here."])
-    ways, left_out = ways_here()
+    ways, remarks = ways_here()
     repeats = range(1 if quick else REPEATS)
     with tempfile.TemporaryDirectory(prefix="franklinwh-telemetry-bench-") as parent, contextlib.ExitStack() as stack:
         warm_up(parent, ways)
@@ -52,17 +52,15 @@ def measure(*, quick: bool) -> Table:
             ours = way == "ours"
             label = f"{LABELS[way]}, {FIRST}" if ours else LABELS[way]
             rows.append(_row(label, ANSWERING, found, base, GOAL if ours else None))
-    return Table("instructions", "Instructions", METHOD, COLUMNS, rows, [left_out] if left_out else [])
+    return Table("instructions", "Instructions", METHOD, COLUMNS, rows, remarks)
 
 
 def instructions(valgrind: str, world: World, way: str, target: Place, path: str = "") -> int:
     """How many instructions one run executes; its senders are brought to their end, and their events out of the way."""
     log = world.folder / "instructions"
     options = ("--tool=cachegrind", "--cache-sim=no", "--cachegrind-out-file=/dev/null", f"--log-file={log}")
-    world.run(way, target.url, path, under=("env", "PYTHONHASHSEED=0", valgrind, *options))
-    if target.answers:
-        world.deliver()
-    world.clear()
+    under = ("env", "PYTHONHASHSEED=0", valgrind, *options)
+    once(str(world.folder.parent), way, target, path=path, used=world, under=under)
     counted = re.search(r"^==\d+== I +refs: +([\d,]+)$", log.read_text(encoding="utf-8"), re.MULTILINE)
     if counted is None:
         message = f"valgrind counted nothing: {log.read_text(encoding='utf-8')[-400:]}"

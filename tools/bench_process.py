@@ -15,7 +15,7 @@ from bench_ways import LABELS, ways_here
 from bench_world import Outcome, World
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 GOAL = 1.03
 METHOD = (
@@ -136,7 +136,7 @@ class Series(Pairs):
 def measure(*, quick: bool) -> Table:
     """Measure this package on every destination, and the others on one that answers and two that do not."""
     plan = QUICK if quick else FULL
-    ways, left_out = ways_here()
+    ways, remarks = ways_here()
     others = {way: path for way, path in ways.items() if way != "ours"}
     done: list[Pairs] = []
     with tempfile.TemporaryDirectory(prefix="franklinwh-telemetry-bench-") as parent:
@@ -149,10 +149,10 @@ def measure(*, quick: bool) -> Table:
             number = plan.others if destination == ANSWERING else plan.others_dead
             done += [pairs(parent, way, destination, number, path=path) for way, path in others.items()]
     rows = [pair.row() for pair in (together, *done)]
-    return Table("process", "Whole process", METHOD, COLUMNS, rows, _remarks(done, left_out))
+    return Table("process", "Whole process", METHOD, COLUMNS, rows, [*_remarks(done), *remarks])
 
 
-def _remarks(done: list[Pairs], left_out: str) -> list[str]:
+def _remarks(done: list[Pairs]) -> list[str]:
     launched = sum(pair.launched for pair in done)
     runs = sum(len(pair.with_it) for pair in done if pair.way == "ours")
     remarks = [f"Senders started by the {runs} runs with this package: {launched}."]
@@ -162,7 +162,7 @@ def _remarks(done: list[Pairs], left_out: str) -> list[str]:
         "What is kept for later is sent by the next sender; there a machine that was offline loses nothing. "
         "The others keep nothing between runs."
     )
-    return [*remarks, left_out] if left_out else remarks
+    return remarks
 
 
 def _more(ours: list[float], base: list[float]) -> str:
@@ -238,24 +238,22 @@ def everywhere(found: Iterable[Pairs]) -> Pairs:
 def used_world(parent: str, target: Place) -> World:
     """The world of an ini under which a command has recorded before, whose event has gone."""
     world = World(parent)
-    world.run("ours", target.url)
-    if target.answers:
-        world.deliver()
-    world.clear()
+    once(parent, "ours", target, used=world)
     return world
 
 
 def once(
-    parent: str, way: str, target: Place, *, path: str = "", used: World | None = None
+    parent: str, way: str, target: Place, *, path: str = "", used: World | None = None, under: Sequence[str] = ()
 ) -> tuple[Outcome, int, int]:
     """
     One run, its senders brought to their end before the next; what was kept, what started.
 
     In a *used* world the next run finds what this one found: a yes is known by its ini, so that a copy would be new.
+    *under* are the words of another program that runs this one.
     """
     world = used or World(parent)
     launched_before = world.count("senders_launched")
-    outcome = world.run(way, target.url, path)
+    outcome = world.run(way, target.url, path, under=under)
     launched = world.count("senders_launched") - launched_before
     if target.answers:
         world.deliver()

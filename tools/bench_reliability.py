@@ -180,7 +180,7 @@ def _case(parent: str, way: str, path: str) -> Iterator[Case]:
 def measure(*, quick: bool) -> Table:
     """Put every way under every fault."""
     sizes = QUICK if quick else FULL
-    ways, left_out = ways_here()
+    ways, remarks = ways_here()
     rows = []
     with tempfile.TemporaryDirectory(prefix="franklinwh-telemetry-bench-") as parent:
         for fault in FAULTS:
@@ -188,7 +188,7 @@ def measure(*, quick: bool) -> Table:
             for way, path in ways.items():
                 found = under(parent, way, fault, sizes, path)
                 rows.append(row(way, fault, found, without))
-    return Table("reliability", "Side by side, under faults", METHOD, COLUMNS, rows, [left_out] if left_out else [])
+    return Table("reliability", "Side by side, under faults", METHOD, COLUMNS, rows, remarks)
 
 
 def row(way: str, fault: str, found: Found, without: Found) -> tuple[Cell, ...]:

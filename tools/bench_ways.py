@@ -17,7 +17,7 @@ LABELS = {
 }
 
 
-def ways_here() -> tuple[dict[str, str], str]:
+def ways_here() -> tuple[dict[str, str], list[str]]:
     """
     The ways that can be measured here, each with what comes first on its module path, and what is to be remarked.
 
@@ -25,9 +25,10 @@ def ways_here() -> tuple[dict[str, str], str]:
     """
     folder, reason = _posthog_folder()
     paths = {way: str(folder or "") if way == "posthog_sdk" else "" for way in LABELS}
-    if reason:
-        del paths["posthog_sdk"]
-    return paths, f"PostHog's SDK was left out: {reason}." if reason else ""
+    if folder is not None:
+        return paths, []
+    del paths["posthog_sdk"]
+    return paths, [f"PostHog's SDK was left out: {reason}."]
 
 
 def _posthog_folder() -> tuple[Path | None, str]:

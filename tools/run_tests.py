@@ -152,8 +152,8 @@ def main(names: list[str]) -> int:
     if unknown := set(names) - {"dev", "quick", "wheel", "otel", "newest", "pythons", "home-assistant"}:
         sys.exit(f"not an environment: {', '.join(sorted(unknown))}")
     runs = Runs()
-    for name in {"dev", "quick"} & set(names):
-        runs.on_sources(measured=name == "dev")
+    if "dev" in names or "quick" in names:
+        runs.on_sources(measured="dev" in names)
     built = wheel() if set(names) - {"dev", "quick"} else Path()
     if "wheel" in names:
         runs.on_wheel("wheel", installed("wheel", built), built, left_out=(*NEEDS_SOURCES, *SLOW))

@@ -6,11 +6,12 @@
 # registry that is reached through a proxy may be signed by its CA.
 set -euo pipefail
 WORK=$(mktemp -d); trap 'rm -rf "$WORK"' EXIT
+apt_get() { flock "${APT_LOCK:-$WORK/apt.lock}" apt-get "$@"; }  # which would end at once while another one runs
 SUITE_OPTIONS=(--pull=false --network none --quiet)
 
 fetch() {  # fetch FOLDER PACKAGE...: unpack Debian packages, without installing them
   local folder=$1; shift; mkdir -p "$WORK/debs" "$folder"
-  ( cd "$WORK/debs" && { apt-get download "$@" || { apt-get update && apt-get download "$@"; }; } ) >&2
+  ( cd "$WORK/debs" && { apt-get download "$@" || { apt_get update && apt-get download "$@"; }; } ) >&2
   for package in "$@"; do dpkg -x "$WORK/debs/${package}"_*.deb "$folder"; done
 }
 

@@ -5,63 +5,24 @@ A real Chromium: the one that is here, else Debian's, installed by the tests whe
 from __future__ import annotations
 
 import contextlib
-import os
-import shutil
-import subprocess
-import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from doubles.collector import CALLER
-from doubles.engine import CACHE
+from doubles.debian import found_or_installed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-
-
-def chromium() -> str:
-    """The path of a Chromium; the test is skipped, with the reason, where there is none and none can be installed."""
-    found = _found()
-    if found is None and sys.platform == "linux" and os.geteuid() == 0 and shutil.which("apt-get"):
-        log = _installed()
-        found = _found()
-        if found is None:
-            pytest.skip(f"Debian's chromium could not be installed: {log[-300:]}")
-    if found is None:
-        pytest.skip("no Chromium is here, and only root on Debian can have the tests install one")
-    return found
-
-
-def _found() -> str | None:
-    return next(filter(None, (shutil.which(name, path=CALLER.get("PATH")) for name in NAMES)), None)
-
-
-def _installed() -> str:
-    """Install it, one test run at a time, and return what was said."""
-    import fcntl
-
-    settings = {**CALLER, "DEBIAN_FRONTEND": "noninteractive"}
-    CACHE.mkdir(parents=True, exist_ok=True)
-    said = ""
-    with (CACHE / "chromium.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if _found() is None:
-            for words in (["update"], ["install", "-y", "--no-install-recommends", "chromium"]):
-                done = subprocess.run(
-                    ["apt-get", *words], env=settings, capture_output=True, text=True, errors="replace", check=False
-                )
-                said += done.stdout + done.stderr
-    return said
+"""The first is Debian's package too."""
 
 
 @contextlib.contextmanager
 def browser() -> Iterator[Any]:
     """A browser that ends with the block."""
-    path = chromium()
+    path = found_or_installed(*NAMES)
     sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
     with sync_api.sync_playwright() as playwright:
         started = playwright.chromium.launch(executable_path=path, timeout=120_000)

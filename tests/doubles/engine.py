@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 SCRIPTS = ROOT / "tests" / "containers"
 CACHE = Path(CALLER.get("XDG_CACHE_HOME") or Path(CALLER.get("HOME", "/")) / ".cache") / "franklinwh-telemetry"
+APT_LOCK = CACHE / "apt.lock"
+"""Held by whatever runs apt for the tests, which would end at once while another does."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,6 +98,10 @@ def _go_root() -> Path:
 
 def _script(name: str, environment: dict[str, str], **settings: Any) -> None:
     done = subprocess.run(
-        ["bash", str(SCRIPTS / name)], env={**environment, **settings}, capture_output=True, text=True, check=False
+        ["bash", str(SCRIPTS / name)],
+        env={**environment, **settings, "APT_LOCK": str(APT_LOCK)},
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, f"{name}: {done.stdout}{done.stderr}"
